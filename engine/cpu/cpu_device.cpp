@@ -1,0 +1,79 @@
+#include "engine/cpu/cpu_device.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+#include "engine/error.h"
+
+namespace sae {
+namespace {
+
+constexpr size_t alignment = 64;  // a cache line, and a whole AVX-512 register
+
+}  // namespace
+
+size_t size_class(size_t bytes) {
+  if (bytes <= alignment) return alignment;
+  CHECK(bytes <= (size_t{1} << 62), "device: a request of {} bytes is too large", bytes);
+  const size_t step = std::max(alignment, std::bit_ceil(bytes) / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+CpuDevice::~CpuDevice() { CpuDevice::release_cache(); }
+
+std::shared_ptr<Buffer> CpuDevice::allocate(size_t bytes) {
+  const size_t block = size_class(bytes);
+  void* data = nullptr;
+  {
+    const std::scoped_lock lock(mutex_);
+    ++report_.requests;
+    auto& blocks = free_blocks_[block];
+    if (!blocks.empty()) {
+      data = blocks.back();
+      blocks.pop_back();
+      ++report_.reused;
+      report_.cached -= static_cast<int64_t>(block);
+    }
+  }
+  if (data == nullptr) data = std::aligned_alloc(alignment, block);
+  if (data == nullptr) {
+    release_cache();
+    data = std::aligned_alloc(alignment, block);
+  }
+  CHECK(data != nullptr, "device cpu: no memory for {} bytes ({}); use a smaller batch or fewer latents", block,
+        memory().to_string());
+  {
+    const std::scoped_lock lock(mutex_);
+    report_.live += static_cast<int64_t>(block);
+    report_.peak = std::max(report_.peak, report_.live);
+  }
+  return std::make_shared<Buffer>(*this, data, block);
+}
+
+MemoryReport CpuDevice::memory() const {
+  const std::scoped_lock lock(mutex_);
+  return report_;
+}
+
+void CpuDevice::release_cache() {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [block, pointers] : free_blocks_) {
+    for (void* pointer : pointers) std::free(pointer);
+    report_.cached -= static_cast<int64_t>(block * pointers.size());
+    pointers.clear();
+  }
+}
+
+void CpuDevice::recycle(void* data, size_t bytes) noexcept {
+  const std::scoped_lock lock(mutex_);
+  report_.live -= static_cast<int64_t>(bytes);
+  try {
+    free_blocks_[bytes].push_back(data);
+    report_.cached += static_cast<int64_t>(bytes);
+  } catch (const std::bad_alloc&) {
+    std::free(data);  // no room to remember the block: give it back instead
+  }
+}
+
+}  // namespace sae

@@ -1,0 +1,52 @@
+#include "engine/device.h"
+
+#include <fmt/format.h>
+
+#include "engine/cpu/cpu_device.h"
+#include "engine/error.h"
+
+namespace sae {
+
+std::string_view name_of(DeviceKind kind) {
+  switch (kind) {
+    case DeviceKind::cpu:
+      return "cpu";
+    case DeviceKind::simt:
+      return "simt";
+    case DeviceKind::cuda:
+      return "cuda";
+  }
+  fail("device: unknown kind {}", static_cast<int>(kind));
+}
+
+DeviceKind parse_device_kind(std::string_view text) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::simt, DeviceKind::cuda}) {
+    if (text == name_of(kind)) return kind;
+  }
+  fail("device: expected cpu, simt or cuda, got '{}'", text);
+}
+
+std::string MemoryReport::to_string() const {
+  constexpr double mib = 1024.0 * 1024.0;
+  return fmt::format("live {:.1f} MiB, peak {:.1f} MiB, cached {:.1f} MiB, {} of {} requests reused",
+                     static_cast<double>(live) / mib, static_cast<double>(peak) / mib,
+                     static_cast<double>(cached) / mib, reused, requests);
+}
+
+Buffer::~Buffer() { device_.recycle(data_, bytes_); }
+
+std::unique_ptr<Device> Device::open(DeviceKind kind, int index) {
+  CHECK(index == 0 || kind == DeviceKind::cuda, "device: {} has only index 0, got {}", name_of(kind), index);
+  switch (kind) {
+    case DeviceKind::cpu:
+      return std::make_unique<CpuDevice>();
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      break;
+  }
+  fail("device: this build has no '{}' device; it has: cpu", name_of(kind));
+}
+
+void refuse_device(std::string_view op, DeviceKind kind) { fail("{}: no kernel for device {}", op, name_of(kind)); }
+
+}  // namespace sae

@@ -1,0 +1,241 @@
+#include "engine/gradient.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace sae {
+namespace {
+
+void require_cpu(const Tensor& tensor, std::string_view what) {
+  if (tensor.device().kind() != DeviceKind::cpu) refuse_device(what, tensor.device().kind());
+}
+
+Tensor add_dense(const Tensor& a, const Tensor& b) {
+  CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "gradient: cannot add {} and {}", a.describe(), b.describe());
+  require_cpu(a, "gradient add");
+  Writable out = Tensor::empty(a.device(), a.shape(), a.dtype());
+  visit_real("gradient add", a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* left = a.data<T>();
+    const T* right = b.data<T>();
+    T* sum = out.data<T>();
+    parallel_for(a.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) sum[i] = left[i] + right[i];
+    });
+  });
+  return std::move(out).freeze();
+}
+
+/// Copies two [rows, ka] and [rows, kb] matrices into one [rows, ka + kb].
+template <class T>
+Tensor side_by_side(const Tensor& a, const Tensor& b) {
+  const int64_t ka = a.cols(), kb = b.cols();
+  Writable out = Tensor::empty(a.device(), {a.rows(), ka + kb}, a.dtype());
+  const T* left = a.data<T>();
+  const T* right = b.data<T>();
+  T* both = out.data<T>();
+  parallel_for(a.rows(), grain_for(ka + kb), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      std::copy_n(left + row * ka, ka, both + row * (ka + kb));
+      std::copy_n(right + row * kb, kb, both + row * (ka + kb) + ka);
+    }
+  });
+  return std::move(out).freeze();
+}
+
+/// The stored entries of either sparse layout, as CSR would list them. RowSparse has a fixed count per row.
+struct Entries {
+  const int64_t* offsets = nullptr;  // [rows + 1], or null: k per row
+  const int32_t* index = nullptr;
+  int64_t rows = 0, k = 0, stored = 0;
+  int64_t begin(int64_t row) const { return offsets != nullptr ? offsets[row] : row * k; }
+  int64_t end(int64_t row) const { return offsets != nullptr ? offsets[row + 1] : (row + 1) * k; }
+};
+
+Entries entries_of(const Value& value) {
+  return std::visit(
+      overloaded{
+          [](const Tensor& t) -> Entries { fail("gradient: expected a sparse layout, got dense {}", t.describe()); },
+          [](const RowSparse& s) -> Entries {
+            return {nullptr, s.columns.index().data<int32_t>(), s.columns.rows(), s.columns.k(), s.values.elements()};
+          },
+          [](const CompressedRows& s) -> Entries {
+            return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0, s.stored()};
+          }},
+      value);
+}
+
+const Tensor& stored_values(const Value& value) {
+  if (const auto* s = std::get_if<RowSparse>(&value)) return s->values;
+  if (const auto* s = std::get_if<CompressedRows>(&value)) return s->values;
+  return std::get<Tensor>(value);
+}
+
+template <class T>
+void add_deferred(const DeferredProduct& product, T* sum) {
+  const ColumnGroups groups = group_by_column(product.sparse);
+  const T* values = stored_values(product.sparse).data<T>();
+  const T* dense = product.dense.data<T>();
+  const int64_t width = product.dense.cols();
+  const int64_t cols = cols_of(product.sparse);
+  parallel_for(cols, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t col = begin; col < end; ++col) {
+      T* out = sum + col * width;
+      for (int64_t e = groups.offsets[static_cast<size_t>(col)]; e < groups.offsets[static_cast<size_t>(col) + 1];
+           ++e) {
+        const T scale = values[groups.entries[static_cast<size_t>(e)]];
+        const T* row = dense + groups.rows[static_cast<size_t>(e)] * width;
+        for (int64_t i = 0; i < width; ++i) out[i] += scale * row[i];
+      }
+    }
+  });
+}
+
+template <class T>
+void add_term(const GradientTerm& term, T* sum, const Shape& shape) {
+  std::visit(overloaded{[&](const Tensor& t) {
+                          CHECK(t.elements() == shape.elements(), "gradient: a term of shape {} for a parameter {}",
+                                t.shape().to_string(), shape.to_string());
+                          const T* values = t.data<T>();
+                          for (int64_t i = 0; i < t.elements(); ++i) sum[i] += values[i];
+                        },
+                        [&](const DeferredProduct& p) {
+                          CHECK(cols_of(p.sparse) == shape.rows() && p.dense.cols() == shape.cols(),
+                                "gradient: a deferred product of {} and {} for a parameter {}", describe(p.sparse),
+                                p.dense.describe(), shape.to_string());
+                          add_deferred(p, sum);
+                        },
+                        [&](const RowsGradient& r) {
+                          CHECK(r.total_rows == shape.rows() && r.values.cols() == shape.cols(),
+                                "gradient: rows of {} x {} for a parameter {}", r.total_rows, r.values.cols(),
+                                shape.to_string());
+                          const T* values = r.values.data<T>();
+                          for (int64_t i = 0; i < r.rows.elements(); ++i) {
+                            T* out = sum + int64_t{r.rows.data<int32_t>()[i]} * shape.cols();
+                            for (int64_t c = 0; c < shape.cols(); ++c) out[c] += values[i * shape.cols() + c];
+                          }
+                        }},
+             term);
+}
+
+}  // namespace
+
+Value add(const Value& a, const Value& b, DensifyCount& densified) {
+  CHECK(rows_of(a) == rows_of(b) && cols_of(a) == cols_of(b), "gradient: cannot add {} and {}", describe(a),
+        describe(b));
+  if (const auto* left = std::get_if<RowSparse>(&a), *right = std::get_if<RowSparse>(&b); left && right) {
+    if (left->columns == right->columns) {
+      return RowSparse{left->columns, add_dense(left->values, right->values), left->cols};
+    }
+    return visit_real("gradient add", left->values.dtype(), [&](auto zero) -> Value {
+      return RowSparse{Columns(side_by_side<int32_t>(left->columns.index(), right->columns.index())),
+                       side_by_side<decltype(zero)>(left->values, right->values), left->cols};
+    });
+  }
+  if (const auto* left = std::get_if<CompressedRows>(&a), *right = std::get_if<CompressedRows>(&b); left && right) {
+    if (left->index.same_memory(right->index)) {
+      return CompressedRows{left->offsets, left->index, add_dense(left->values, right->values), left->cols};
+    }
+  }
+  return add_dense(densify(a, densified), densify(b, densified));
+}
+
+Tensor densify(const Value& value, DensifyCount& densified) {
+  if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
+  ++densified.count;
+  const Entries entries = entries_of(value);
+  const Tensor& stored = stored_values(value);
+  require_cpu(stored, "densify");
+  const int64_t cols = cols_of(value);
+  Writable out = Tensor::empty(stored.device(), {entries.rows, cols}, stored.dtype());
+  visit_real("densify", stored.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* values = stored.data<T>();
+    T* dense = out.data<T>();
+    parallel_for(entries.rows, grain_for(cols), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        std::fill_n(dense + row * cols, cols, T{0});
+        for (int64_t e = entries.begin(row); e < entries.end(row); ++e)
+          dense[row * cols + entries.index[e]] += values[e];
+      }
+    });
+  });
+  return std::move(out).freeze();
+}
+
+Tensor materialize(const Gradient& gradient, Device& device, Shape shape, Dtype dtype) {
+  if (gradient.terms().size() == 1) {
+    if (const auto* tensor = std::get_if<Tensor>(&gradient.terms().front())) return tensor->with_shape(shape);
+  }
+  if (device.kind() != DeviceKind::cpu) refuse_device("materialize", device.kind());
+  Writable out = Tensor::empty(device, shape, dtype);
+  visit_real("materialize", dtype, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(out.data<T>(), shape.elements(), T{0});
+    for (const GradientTerm& term : gradient.terms()) add_term(term, out.data<T>(), shape);
+  });
+  return std::move(out).freeze();
+}
+
+Tensor materialize(const DeferredProduct& product) {
+  Gradient gradient;
+  gradient.add(product);
+  return materialize(gradient, product.dense.device(), {cols_of(product.sparse), product.dense.cols()},
+                     product.dense.dtype());
+}
+
+Tensor column_sum(const Value& value) {
+  const int64_t cols = cols_of(value);
+  const Tensor& stored = stored_values(value);
+  require_cpu(stored, "column_sum");
+  Writable out = Tensor::empty(stored.device(), {1, cols}, stored.dtype());
+  visit_real("column_sum", stored.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    std::vector<double> sum(static_cast<size_t>(cols), 0.0);
+    const T* values = stored.data<T>();
+    if (std::holds_alternative<Tensor>(value)) {
+      parallel_for(cols, 256, [&](int64_t begin, int64_t end) {
+        for (int64_t row = 0; row < stored.rows(); ++row) {
+          for (int64_t col = begin; col < end; ++col) sum[static_cast<size_t>(col)] += values[row * cols + col];
+        }
+      });
+    } else {
+      const Entries entries = entries_of(value);
+      for (int64_t e = 0; e < entries.stored; ++e) sum[static_cast<size_t>(entries.index[e])] += values[e];
+    }
+    std::transform(sum.begin(), sum.end(), out.data<T>(), [](double s) { return static_cast<T>(s); });
+  });
+  return std::move(out).freeze();
+}
+
+ColumnGroups group_by_column(const Value& sparse) {
+  const Entries entries = entries_of(sparse);
+  const Tensor& stored = stored_values(sparse);
+  require_cpu(stored, "group_by_column");
+  ColumnGroups groups;
+  groups.offsets.assign(static_cast<size_t>(cols_of(sparse)) + 1, 0);
+  visit_real("group_by_column", stored.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* values = stored.data<T>();
+    for (int64_t e = 0; e < entries.stored; ++e) {
+      if (values[e] != T{0}) ++groups.offsets[static_cast<size_t>(entries.index[e]) + 1];
+    }
+    for (size_t col = 1; col < groups.offsets.size(); ++col) groups.offsets[col] += groups.offsets[col - 1];
+    groups.rows.resize(static_cast<size_t>(groups.offsets.back()));
+    groups.entries.resize(groups.rows.size());
+    std::vector<int64_t> next(groups.offsets.begin(), groups.offsets.end() - 1);
+    for (int64_t row = 0; row < entries.rows; ++row) {
+      for (int64_t e = entries.begin(row); e < entries.end(row); ++e) {
+        if (values[e] == T{0}) continue;
+        const auto slot = static_cast<size_t>(next[static_cast<size_t>(entries.index[e])]++);
+        groups.rows[slot] = static_cast<int32_t>(row);
+        groups.entries[slot] = e;
+      }
+    }
+  });
+  return groups;
+}
+
+}  // namespace sae

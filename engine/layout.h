@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "engine/tensor.h"
+
+namespace sae {
+
+/// Which k columns each row keeps: an i32 tensor [rows, k]. Values and gradients share one Columns; sharing is by
+/// memory, so that "the same pattern" is one comparison.
+class Columns {
+ public:
+  explicit Columns(Tensor index) : index_(std::move(index)) {}
+  int64_t rows() const { return index_.rows(); }
+  int64_t k() const { return index_.cols(); }
+  const Tensor& index() const { return index_; }
+  friend bool operator==(const Columns& a, const Columns& b) { return a.index_.same_memory(b.index_); }
+
+ private:
+  Tensor index_;
+};
+
+/// A [rows, cols] matrix with exactly k stored entries in each row; values is [rows, k]. A stored value may be 0, and
+/// in a gradient a column may repeat within a row: its entries add.
+struct RowSparse {
+  Columns columns;
+  Tensor values;
+  int64_t cols = 0;
+};
+
+/// A [rows, cols] matrix with a varying number of stored entries in each row (CSR): offsets i64 [rows + 1],
+/// index i32 [stored], values [stored], columns ascending within a row.
+struct CompressedRows {
+  Tensor offsets;
+  Tensor index;
+  Tensor values;
+  int64_t cols = 0;
+  int64_t rows() const { return offsets.elements() - 1; }
+  int64_t stored() const { return values.elements(); }
+};
+
+/// What flows along the tape: the closed set of layouts of a matrix. Adding one breaks each std::visit at compile
+/// time, which lists the work.
+using Value = std::variant<Tensor, RowSparse, CompressedRows>;
+
+template <class... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+overloaded(F...) -> overloaded<F...>;
+
+int64_t rows_of(const Value& value);
+int64_t cols_of(const Value& value);
+Dtype dtype_of(const Value& value);
+Device& device_of(const Value& value);
+/// Bytes of the memory the value refers to.
+int64_t bytes_of(const Value& value);
+/// "dense", "row-sparse", "compressed rows"
+std::string_view layout_of(const Value& value);
+/// "row-sparse f32 [1024, 4096] k 32"
+std::string describe(const Value& value);
+
+/// The dense tensor of a value; throws, naming the op, for another layout.
+const Tensor& require_dense(std::string_view op, const Value& value);
+
+}  // namespace sae

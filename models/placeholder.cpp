@@ -1,0 +1,1 @@
+// replaced when the first model lands

@@ -1,0 +1,149 @@
+#include "ops/matmul/matmul.h"
+
+#include "engine/error.h"
+#include "ops/matmul/dense_cpu.h"
+#include "ops/matmul/sparse_cpu.h"
+
+namespace sae {
+namespace {
+
+cpu::SparseRows sparse_rows(const Value& value) {
+  return std::visit(overloaded{[](const Tensor& t) -> cpu::SparseRows {
+                                 fail("matmul: expected a sparse layout, got {}", t.describe());
+                               },
+                               [](const RowSparse& s) -> cpu::SparseRows {
+                                 return {nullptr, s.columns.index().data<int32_t>(), s.columns.rows(), s.columns.k()};
+                               },
+                               [](const CompressedRows& s) -> cpu::SparseRows {
+                                 return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0};
+                               }},
+                    value);
+}
+
+const Tensor& stored_values(const Value& value) {
+  if (const auto* s = std::get_if<RowSparse>(&value)) return s->values;
+  return std::get<CompressedRows>(value).values;
+}
+
+double stored_entries(const Value& value) {
+  const auto* dense = std::get_if<Tensor>(&value);
+  return static_cast<double>(dense != nullptr ? dense->elements() : stored_values(value).elements());
+}
+
+}  // namespace
+
+Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Precision precision) {
+  const cpu::ProductSizes sizes = {transpose_a ? a.cols() : a.rows(), transpose_a ? a.rows() : a.cols(),
+                                   transpose_b ? b.rows() : b.cols(), transpose_a, transpose_b};
+  CHECK(sizes.inner == (transpose_b ? b.cols() : b.rows()), "matmul: {}{} times {}{}: the inner extents differ",
+        a.describe(), transpose_a ? " transposed" : "", b.describe(), transpose_b ? " transposed" : "");
+  CHECK(a.dtype() == b.dtype(), "matmul: {} times {}: the dtypes differ", a.describe(), b.describe());
+  Writable y = Tensor::empty(a.device(), {sizes.rows, sizes.cols}, a.dtype());
+  if (a.device().kind() != DeviceKind::cpu) refuse_device("matmul", a.device().kind());
+  visit_real("matmul", a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const bool empty = sizes.rows == 0 || sizes.inner == 0 || sizes.cols == 0;
+    if constexpr (std::is_same_v<T, float>) {
+      if (!empty) {
+        return cpu::onednn_product(a.device(), a.data<T>(), b.data<T>(), y.data<T>(), sizes, precision);
+      }
+    }
+    cpu::reference_product(a.data<T>(), b.data<T>(), y.data<T>(), sizes);
+  });
+  return std::move(y).freeze();
+}
+
+Tensor sparse_product(const Value& sparse, const Tensor& dense) {
+  CHECK(cols_of(sparse) == dense.rows() && dtype_of(sparse) == dense.dtype(), "matmul: {} times dense {}",
+        describe(sparse), dense.describe());
+  if (dense.device().kind() != DeviceKind::cpu) refuse_device("matmul", dense.device().kind());
+  Writable y = Tensor::empty(dense.device(), {rows_of(sparse), dense.cols()}, dense.dtype());
+  visit_real("matmul", dense.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    cpu::sparse_product(sparse_rows(sparse), stored_values(sparse).data<T>(), dense.data<T>(), dense.cols(),
+                        y.data<T>());
+  });
+  return std::move(y).freeze();
+}
+
+Value sampled_product(const Value& pattern, const Tensor& g, const Tensor& w) {
+  CHECK(rows_of(pattern) == g.rows() && cols_of(pattern) == w.rows() && g.cols() == w.cols() && g.dtype() == w.dtype(),
+        "matmul: {} times {} transposed, at the places of {}", g.describe(), w.describe(), describe(pattern));
+  if (g.device().kind() != DeviceKind::cpu) refuse_device("matmul", g.device().kind());
+  Writable out = Tensor::empty(g.device(), stored_values(pattern).shape(), g.dtype());
+  visit_real("matmul", g.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    cpu::sampled_product(sparse_rows(pattern), g.data<T>(), w.data<T>(), g.cols(), out.data<T>());
+  });
+  Tensor values = std::move(out).freeze();
+  if (const auto* s = std::get_if<RowSparse>(&pattern)) return RowSparse{s->columns, std::move(values), s->cols};
+  const auto& s = std::get<CompressedRows>(pattern);
+  return CompressedRows{s.offsets, s.index, std::move(values), s.cols};
+}
+
+namespace {
+
+struct MatmulNode final : Node {
+  Value a;   // [rows, inner]
+  Tensor b;  // [inner, cols], or [cols, inner] with transpose_b
+  MatmulOptions options;
+
+  std::string_view name() const override { return "matmul"; }
+  int64_t bytes_saved() const override { return bytes_of(a) + b.bytes(); }
+  double flops() const override {
+    const int64_t cols = options.transpose_b ? b.rows() : b.cols();
+    return 2.0 * stored_entries(a) * static_cast<double>(cols);
+  }
+
+  void backward(const Value& gradient, Gradients& to) override {
+    const auto* dense_a = std::get_if<Tensor>(&a);
+    const auto* dense_g = std::get_if<Tensor>(&gradient);
+    if (dense_a != nullptr && dense_g != nullptr) return dense_backward(*dense_a, *dense_g, to);
+    if (dense_a != nullptr) return sparse_gradient_backward(*dense_a, gradient, to);
+    CHECK(dense_g != nullptr, "matmul backward: {} with a gradient {} has no product", describe(a), describe(gradient));
+    if (to.wanted(0)) to.add(0, sampled_product(a, *dense_g, b));
+    to.add(1, DeferredProduct{a, *dense_g});
+  }
+
+  void dense_backward(const Tensor& dense_a, const Tensor& g, Gradients& to) const {
+    const bool transposed = options.transpose_b;
+    if (to.wanted(0)) {
+      const Tensor& left = to.column_sum_suffices(0) ? column_sum(g) : g;
+      to.add(0, dense_product(left, false, b, !transposed, options.precision));
+    }
+    if (!to.wanted(1)) return;
+    to.add(1, transposed ? dense_product(g, true, dense_a, false, options.precision)
+                         : dense_product(dense_a, true, g, false, options.precision));
+  }
+
+  void sparse_gradient_backward(const Tensor& dense_a, const Value& g, Gradients& to) const {
+    CHECK(options.transpose_b, "matmul backward: a gradient {} needs b stored as [cols, inner] (transpose_b)",
+          describe(g));
+    if (to.column_sum_suffices(0)) {
+      to.add(0, dense_product(column_sum(g), false, b, false));
+    } else if (to.wanted(0)) {
+      to.add(0, sparse_product(g, b));
+    }
+    to.add(1, DeferredProduct{g, dense_a});
+  }
+};
+
+}  // namespace
+
+Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
+  const Tensor& right = require_dense("matmul", b.value);
+  const auto* left = std::get_if<Tensor>(&a.value);
+  CHECK(left != nullptr || !options.transpose_b,
+        "matmul: {} times a transposed matrix has no product; store b as [n, width]", describe(a.value));
+  Tensor y = left != nullptr ? dense_product(*left, false, right, options.transpose_b, options.precision)
+                             : sparse_product(a.value, right);
+  Tape* tape = tape_of({&a, &b});
+  if (tape == nullptr) return y;
+  auto node = std::make_unique<MatmulNode>();
+  node->a = a.value;
+  node->b = right;
+  node->options = options;
+  return tape->record(std::move(y), std::move(node), {&a, &b});
+}
+
+}  // namespace sae

@@ -1,0 +1,221 @@
+// Everything that includes oneDNN: the dense product and the packed matrix.
+#include "ops/matmul/dense_cpu.h"
+#include "ops/matmul/packed_matrix.h"
+
+#include "engine/error.h"
+#include "engine/simd.h"
+
+#ifdef SAE_ONEDNN
+#include <dnnl.hpp>
+#else
+#include <vector>
+#endif
+
+namespace sae {
+
+#ifdef SAE_ONEDNN
+
+namespace {
+
+using dnnl::memory;
+
+memory::data_type type_of(Dtype dtype) {
+  CHECK(dtype == Dtype::f32 || dtype == Dtype::bf16, "matmul: expected f32 or bf16, got {}", name_of(dtype));
+  return dtype == Dtype::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+Dtype product_dtype(Precision precision) {
+  return precision == Precision::bf16 && has_bf16_products() ? Dtype::bf16 : Dtype::f32;
+}
+
+/// A library memory together with the device buffer that backs it, where it is not the caller's.
+struct Operand {
+  std::shared_ptr<Buffer> buffer;
+  memory value;
+};
+
+/// `source` as it is if the product can read it so, else reordered (and rounded) into scratch of the device.
+Operand arrange(Device& device, const dnnl::engine& engine, dnnl::stream& stream, const memory& source,
+                const memory::desc& wanted) {
+  if (source.get_desc() == wanted) return {nullptr, source};
+  Operand operand;
+  operand.buffer = device.allocate(wanted.get_size());
+  operand.value = memory(wanted, engine, operand.buffer->data());
+  dnnl::reorder(source, operand.value).execute(stream, const_cast<memory&>(source), operand.value);
+  return operand;
+}
+
+memory wrap(const memory::desc& desc, const dnnl::engine& engine, const void* data) {
+  return memory(desc, engine, const_cast<void*>(data));
+}
+
+}  // namespace
+
+namespace cpu {
+
+void onednn_product(Device& device, const float* a, const float* b, float* y, const ProductSizes& sizes,
+                    Precision precision) {
+  using tag = memory::format_tag;
+  const auto [rows, inner, cols, transpose_a, transpose_b] = sizes;
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const auto type = type_of(product_dtype(precision));
+  const auto f32 = memory::data_type::f32;
+  const memory::desc a_given({rows, inner}, f32, transpose_a ? tag::ba : tag::ab);
+  const memory::desc b_given({inner, cols}, f32, transpose_b ? tag::ba : tag::ab);
+  const memory::desc y_desc({rows, cols}, f32, tag::ab);
+  const dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(memory::desc({rows, inner}, type, tag::any),
+                                                             memory::desc({inner, cols}, type, tag::any), y_desc),
+                                          engine);
+  const Operand left = arrange(device, engine, stream, wrap(a_given, engine, a), plan.src_desc());
+  const Operand right = arrange(device, engine, stream, wrap(b_given, engine, b), plan.weights_desc());
+  dnnl::matmul(plan).execute(
+      stream, {{DNNL_ARG_SRC, left.value}, {DNNL_ARG_WEIGHTS, right.value}, {DNNL_ARG_DST, wrap(y_desc, engine, y)}});
+  stream.wait();
+}
+
+}  // namespace cpu
+
+struct PackedMatrix::Packing {
+  Dtype dtype;
+  std::shared_ptr<Buffer> buffer;
+  memory::desc desc;
+};
+
+namespace {
+
+dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t rows, int64_t inputs, int64_t outputs,
+                                          Dtype dtype, const memory::desc& weights, Dtype output, bool accumulate) {
+  using tag = memory::format_tag;
+  dnnl::primitive_attr attributes;
+  if (accumulate) {
+    dnnl::post_ops after;
+    after.append_sum(1.0f);
+    attributes.set_post_ops(after);
+  }
+  return {dnnl::matmul::desc(memory::desc({rows, inputs}, type_of(dtype), tag::ab), weights,
+                             memory::desc({rows, outputs}, type_of(output), tag::ab)),
+          attributes, engine};
+}
+
+}  // namespace
+
+PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision) {
+  CHECK(w.dtype() == Dtype::f32, "packed matrix: expected f32 weights, got {}", w.describe());
+  PackedMatrix packed;
+  packed.outputs_ = w.rows();
+  packed.inputs_ = w.cols();
+  const Dtype dtype = product_dtype(precision);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const memory::desc any({w.cols(), w.rows()}, type_of(dtype), memory::format_tag::any);
+  // The library's layout of the weights for a typical batch; products of other sizes use the same packed copy.
+  constexpr int64_t typical_rows = 1024;
+  const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, Dtype::f32, false);
+  auto packing = std::make_shared<Packing>();
+  packing->dtype = dtype;
+  packing->desc = plan.weights_desc();
+  packing->buffer = w.device().allocate(packing->desc.get_size());
+  const memory::desc given({w.cols(), w.rows()}, memory::data_type::f32, memory::format_tag::ba);
+  memory source = wrap(given, engine, w.raw());
+  memory target(packing->desc, engine, packing->buffer->data());
+  dnnl::reorder(source, target).execute(stream, source, target);
+  stream.wait();
+  packed.packing_ = std::move(packing);
+  return packed;
+}
+
+int64_t PackedMatrix::bytes() const { return static_cast<int64_t>(packing_->desc.get_size()); }
+
+Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
+
+namespace {
+
+void run_packed(const Tensor& a, const memory::desc& weights, void* packed, Dtype dtype, int64_t outputs, void* y,
+                Dtype output, bool accumulate) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const auto plan = plan_product(engine, a.rows(), a.cols(), outputs, dtype, weights, output, accumulate);
+  const memory::desc given({a.rows(), a.cols()}, type_of(a.dtype()), memory::format_tag::ab);
+  const Operand left = arrange(a.device(), engine, stream, wrap(given, engine, a.raw()), plan.src_desc());
+  dnnl::matmul(plan).execute(stream, {{DNNL_ARG_SRC, left.value},
+                                      {DNNL_ARG_WEIGHTS, wrap(weights, engine, packed)},
+                                      {DNNL_ARG_DST, wrap(plan.dst_desc(), engine, y)}});
+  stream.wait();
+}
+
+}  // namespace
+
+Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
+  CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
+  Writable y = Tensor::empty(a.device(), {a.rows(), outputs_}, output);
+  if (a.rows() > 0) {
+    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, outputs_, y.raw(), output, false);
+  }
+  return std::move(y).freeze();
+}
+
+void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {
+  CHECK(a.cols() == inputs_ && sum.shape() == Shape({a.rows(), outputs_}),
+        "packed matrix: {} times a [{}, {}] weight, added to {}", a.describe(), outputs_, inputs_,
+        sum.shape().to_string());
+  if (a.rows() > 0) {
+    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, outputs_, sum.data<float>(), Dtype::f32,
+               true);
+  }
+}
+
+#else  // without oneDNN: the reference product, bfloat16 by rounding the factors
+
+namespace {
+
+Tensor rounded(const Tensor& t) { return t.to(Dtype::bf16).to(Dtype::f32); }
+
+}  // namespace
+
+namespace cpu {
+
+void onednn_product(Device& device, const float* a, const float* b, float* y, const ProductSizes& sizes,
+                    Precision precision) {
+  if (precision == Precision::f32) return reference_product(a, b, y, sizes);
+  const auto round = [&](const float* values, int64_t count) {
+    return rounded(Tensor::from(device, {count}, std::span<const float>(values, static_cast<size_t>(count))));
+  };
+  const Tensor left = round(a, sizes.rows * sizes.inner), right = round(b, sizes.inner * sizes.cols);
+  reference_product(left.data<float>(), right.data<float>(), y, sizes);
+}
+
+}  // namespace cpu
+
+struct PackedMatrix::Packing {
+  Dtype dtype;
+  Tensor weights;  // f32 [outputs, inputs], rounded if dtype is bf16
+};
+
+PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision) {
+  PackedMatrix packed;
+  packed.outputs_ = w.rows();
+  packed.inputs_ = w.cols();
+  const bool bf16 = precision == Precision::bf16;
+  packed.packing_ = std::make_shared<Packing>(Packing{bf16 ? Dtype::bf16 : Dtype::f32, bf16 ? rounded(w) : w});
+  return packed;
+}
+
+int64_t PackedMatrix::bytes() const { return packing_->weights.bytes(); }
+
+Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
+
+Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
+  CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
+  return dense_product(a.to(packing_->dtype).to(Dtype::f32), false, packing_->weights, true).to(output);
+}
+
+void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {
+  const Tensor y = product(a);
+  CHECK(sum.shape() == y.shape(), "packed matrix: a product {} added to {}", y.describe(), sum.shape().to_string());
+  for (int64_t i = 0; i < y.elements(); ++i) sum.data<float>()[i] += y.data<float>()[i];
+}
+
+#endif
+
+}  // namespace sae

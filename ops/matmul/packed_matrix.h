@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/tensor.h"
+#include "ops/matmul/matmul.h"
+
+namespace sae {
+
+/// A weight w [outputs, inputs] laid out once for many products a w^T: what a frozen language model multiplies by.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  /// w is f32; with Precision::bf16 the packed copy is bfloat16 (half the memory), where the processor has it.
+  static PackedMatrix pack(const Tensor& w, Precision precision);
+
+  int64_t outputs() const { return outputs_; }
+  int64_t inputs() const { return inputs_; }
+  int64_t bytes() const;
+  /// The dtype in which the product reads its left factor: bf16 for a bfloat16 packing, else f32. A factor that comes
+  /// in this dtype is used as it is; another is converted first.
+  Dtype input_dtype() const;
+
+  /// a [rows, inputs] times w^T, as a new tensor of dtype f32 or bf16.
+  Tensor product(const Tensor& a, Dtype output = Dtype::f32) const;
+  /// sum [rows, outputs] (f32) += a w^T.
+  void add_product(const Tensor& a, Writable& sum) const;
+
+ private:
+  struct Packing;  // the library's own layout
+  std::shared_ptr<const Packing> packing_;
+  int64_t outputs_ = 0;
+  int64_t inputs_ = 0;
+};
+
+}  // namespace sae
