@@ -45,34 +45,6 @@ Tensor side_by_side(const Tensor& a, const Tensor& b) {
   return std::move(out).freeze();
 }
 
-/// The stored entries of either sparse layout, as CSR would list them. RowSparse has a fixed count per row.
-struct Entries {
-  const int64_t* offsets = nullptr;  // [rows + 1], or null: k per row
-  const int32_t* index = nullptr;
-  int64_t rows = 0, k = 0, stored = 0;
-  int64_t begin(int64_t row) const { return offsets != nullptr ? offsets[row] : row * k; }
-  int64_t end(int64_t row) const { return offsets != nullptr ? offsets[row + 1] : (row + 1) * k; }
-};
-
-Entries entries_of(const Value& value) {
-  return std::visit(
-      overloaded{
-          [](const Tensor& t) -> Entries { fail("gradient: expected a sparse layout, got dense {}", t.describe()); },
-          [](const RowSparse& s) -> Entries {
-            return {nullptr, s.columns.index().data<int32_t>(), s.columns.rows(), s.columns.k(), s.values.elements()};
-          },
-          [](const CompressedRows& s) -> Entries {
-            return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0, s.stored()};
-          }},
-      value);
-}
-
-const Tensor& stored_values(const Value& value) {
-  if (const auto* s = std::get_if<RowSparse>(&value)) return s->values;
-  if (const auto* s = std::get_if<CompressedRows>(&value)) return s->values;
-  return std::get<Tensor>(value);
-}
-
 template <class T>
 void add_deferred(const DeferredProduct& product, T* sum) {
   const ColumnGroups groups = group_by_column(product.sparse);
@@ -135,9 +107,7 @@ Value add(const Value& a, const Value& b, DensifyCount& densified) {
     });
   }
   if (const auto* left = std::get_if<CompressedRows>(&a), *right = std::get_if<CompressedRows>(&b); left && right) {
-    if (left->index.same_memory(right->index)) {
-      return CompressedRows{left->offsets, left->index, add_dense(left->values, right->values), left->cols};
-    }
+    if (same_pattern(a, b)) return with_stored_values(a, add_dense(left->values, right->values));
   }
   return add_dense(densify(a, densified), densify(b, densified));
 }
@@ -145,7 +115,7 @@ Value add(const Value& a, const Value& b, DensifyCount& densified) {
 Tensor densify(const Value& value, DensifyCount& densified) {
   if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
   ++densified.count;
-  const Entries entries = entries_of(value);
+  const SparseRows entries = sparse_rows("gradient", value);
   const Tensor& stored = stored_values(value);
   require_cpu(stored, "densify");
   const int64_t cols = cols_of(value);
@@ -202,8 +172,8 @@ Tensor column_sum(const Value& value) {
         }
       });
     } else {
-      const Entries entries = entries_of(value);
-      for (int64_t e = 0; e < entries.stored; ++e) sum[static_cast<size_t>(entries.index[e])] += values[e];
+      const SparseRows entries = sparse_rows("gradient", value);
+      for (int64_t e = 0; e < entries.stored(); ++e) sum[static_cast<size_t>(entries.index[e])] += values[e];
     }
     std::transform(sum.begin(), sum.end(), out.data<T>(), [](double s) { return static_cast<T>(s); });
   });
@@ -211,7 +181,7 @@ Tensor column_sum(const Value& value) {
 }
 
 ColumnGroups group_by_column(const Value& sparse) {
-  const Entries entries = entries_of(sparse);
+  const SparseRows entries = sparse_rows("gradient", sparse);
   const Tensor& stored = stored_values(sparse);
   require_cpu(stored, "group_by_column");
   ColumnGroups groups;
@@ -219,7 +189,7 @@ ColumnGroups group_by_column(const Value& sparse) {
   visit_real("group_by_column", stored.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* values = stored.data<T>();
-    for (int64_t e = 0; e < entries.stored; ++e) {
+    for (int64_t e = 0; e < entries.stored(); ++e) {
       if (values[e] != T{0}) ++groups.offsets[static_cast<size_t>(entries.index[e]) + 1];
     }
     for (size_t col = 1; col < groups.offsets.size(); ++col) groups.offsets[col] += groups.offsets[col - 1];

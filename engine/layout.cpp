@@ -19,27 +19,60 @@ int64_t cols_of(const Value& value) {
                     value);
 }
 
-namespace {
-
-const Tensor& elements_of(const Value& value) {
+const Tensor& stored_values(const Value& value) {
   return std::visit(overloaded{[](const Tensor& t) -> const Tensor& { return t; },
                                [](const RowSparse& s) -> const Tensor& { return s.values; },
                                [](const CompressedRows& s) -> const Tensor& { return s.values; }},
                     value);
 }
 
-}  // namespace
+Value with_stored_values(const Value& pattern, Tensor values) {
+  CHECK(values.shape() == stored_values(pattern).shape(), "layout: values {} for {}", values.describe(),
+        describe(pattern));
+  return std::visit(overloaded{[&](const Tensor&) -> Value { return std::move(values); },
+                               [&](const RowSparse& s) -> Value {
+                                 return RowSparse{s.columns, std::move(values), s.cols};
+                               },
+                               [&](const CompressedRows& s) -> Value {
+                                 return CompressedRows{s.offsets, s.index, std::move(values), s.cols};
+                               }},
+                    pattern);
+}
 
-Dtype dtype_of(const Value& value) { return elements_of(value).dtype(); }
+bool same_pattern(const Value& a, const Value& b) {
+  if (a.index() != b.index() || rows_of(a) != rows_of(b) || cols_of(a) != cols_of(b)) return false;
+  return std::visit(overloaded{[](const Tensor&) { return true; },
+                               [&](const RowSparse& s) { return s.columns == std::get<RowSparse>(b).columns; },
+                               [&](const CompressedRows& s) {
+                                 const auto& other = std::get<CompressedRows>(b);
+                                 return s.offsets.same_memory(other.offsets) && s.index.same_memory(other.index);
+                               }},
+                    a);
+}
 
-Device& device_of(const Value& value) { return elements_of(value).device(); }
+SparseRows sparse_rows(std::string_view op, const Value& value) {
+  return std::visit(overloaded{[&](const Tensor& t) -> SparseRows {
+                                 fail("{}: expected a sparse layout, got dense {}", op, t.describe());
+                               },
+                               [](const RowSparse& s) -> SparseRows {
+                                 return {nullptr, s.columns.index().data<int32_t>(), s.columns.rows(), s.columns.k()};
+                               },
+                               [](const CompressedRows& s) -> SparseRows {
+                                 return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0};
+                               }},
+                    value);
+}
+
+Dtype dtype_of(const Value& value) { return stored_values(value).dtype(); }
+
+Device& device_of(const Value& value) { return stored_values(value).device(); }
 
 int64_t bytes_of(const Value& value) {
   const int64_t pattern = std::visit(
       overloaded{[](const Tensor&) { return int64_t{0}; }, [](const RowSparse& s) { return s.columns.index().bytes(); },
                  [](const CompressedRows& s) { return s.offsets.bytes() + s.index.bytes(); }},
       value);
-  return pattern + elements_of(value).bytes();
+  return pattern + stored_values(value).bytes();
 }
 
 std::string_view layout_of(const Value& value) {

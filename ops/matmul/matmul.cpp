@@ -7,28 +7,7 @@
 namespace sae {
 namespace {
 
-cpu::SparseRows sparse_rows(const Value& value) {
-  return std::visit(overloaded{[](const Tensor& t) -> cpu::SparseRows {
-                                 fail("matmul: expected a sparse layout, got {}", t.describe());
-                               },
-                               [](const RowSparse& s) -> cpu::SparseRows {
-                                 return {nullptr, s.columns.index().data<int32_t>(), s.columns.rows(), s.columns.k()};
-                               },
-                               [](const CompressedRows& s) -> cpu::SparseRows {
-                                 return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0};
-                               }},
-                    value);
-}
-
-const Tensor& stored_values(const Value& value) {
-  if (const auto* s = std::get_if<RowSparse>(&value)) return s->values;
-  return std::get<CompressedRows>(value).values;
-}
-
-double stored_entries(const Value& value) {
-  const auto* dense = std::get_if<Tensor>(&value);
-  return static_cast<double>(dense != nullptr ? dense->elements() : stored_values(value).elements());
-}
+double stored_entries(const Value& value) { return static_cast<double>(stored_values(value).elements()); }
 
 }  // namespace
 
@@ -60,7 +39,7 @@ Tensor sparse_product(const Value& sparse, const Tensor& dense) {
   Writable y = Tensor::empty(dense.device(), {rows_of(sparse), dense.cols()}, dense.dtype());
   visit_real("matmul", dense.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    cpu::sparse_product(sparse_rows(sparse), stored_values(sparse).data<T>(), dense.data<T>(), dense.cols(),
+    cpu::sparse_product(sparse_rows("matmul", sparse), stored_values(sparse).data<T>(), dense.data<T>(), dense.cols(),
                         y.data<T>());
   });
   return std::move(y).freeze();
@@ -73,12 +52,9 @@ Value sampled_product(const Value& pattern, const Tensor& g, const Tensor& w) {
   Writable out = Tensor::empty(g.device(), stored_values(pattern).shape(), g.dtype());
   visit_real("matmul", g.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    cpu::sampled_product(sparse_rows(pattern), g.data<T>(), w.data<T>(), g.cols(), out.data<T>());
+    cpu::sampled_product(sparse_rows("matmul", pattern), g.data<T>(), w.data<T>(), g.cols(), out.data<T>());
   });
-  Tensor values = std::move(out).freeze();
-  if (const auto* s = std::get_if<RowSparse>(&pattern)) return RowSparse{s->columns, std::move(values), s->cols};
-  const auto& s = std::get<CompressedRows>(pattern);
-  return CompressedRows{s.offsets, s.index, std::move(values), s.cols};
+  return with_stored_values(pattern, std::move(out).freeze());
 }
 
 namespace {

@@ -22,7 +22,7 @@ inline bool same_elements(const Tensor& a, const Tensor& b) {
                                  : a.to_vector<int64_t>() == b.to_vector<int64_t>();
 }
 
-inline bool same_pattern(const Value& a, const Value& b) {
+inline bool equal_pattern(const Value& a, const Value& b) {
   if (a.index() != b.index()) return false;
   if (const auto* left = std::get_if<RowSparse>(&a)) {
     return same_elements(left->columns.index(), std::get<RowSparse>(b).columns.index());
@@ -39,7 +39,7 @@ inline bool same_pattern(const Value& a, const Value& b) {
 inline double inner_product(const Value& cotangent, const Value& output) {
   std::vector<double> a, b;
   if (cotangent.index() == output.index()) {
-    CHECK(same_pattern(cotangent, output), "gradient check: a step changed the pattern of {}; choose other inputs",
+    CHECK(equal_pattern(cotangent, output), "gradient check: a step changed the pattern of {}; choose other inputs",
           describe(output));
     a = to_double(stored_values(cotangent));
     b = to_double(stored_values(output));
@@ -105,7 +105,7 @@ inline double gradient_error(const std::vector<Parameter*>& parameters, const st
   const Value output = f(tape).value;
   const Tensor& stored = stored_values(output);
   return gradient_error(parameters, f,
-                        with_values(output, random_tensor(stored.device(), stored.shape(), Dtype::f64, seed)));
+                        with_stored_values(output, random_tensor(stored.device(), stored.shape(), Dtype::f64, seed)));
 }
 
 /// The entries of a dense variable at the places of `pattern`, as a variable of that layout: how a test makes a sparse
@@ -129,7 +129,7 @@ inline Variable at_pattern(const Variable& dense, const Value& pattern) {
       for (; e < end; ++e) out.data<T>()[e] = matrix.data<T>()[row * matrix.cols() + index[e]];
     }
   });
-  Value value = with_values(pattern, std::move(out).freeze());
+  Value value = with_stored_values(pattern, std::move(out).freeze());
   if (dense.tape == nullptr) return value;
   return dense.tape->record(std::move(value), std::make_unique<AtPatternNode>(), {&dense});
 }

@@ -63,26 +63,6 @@ inline CompressedRows random_compressed(Device& device, int64_t rows, int64_t co
           random_tensor(device, {stored}, dtype, seed + 1), cols};
 }
 
-/// The stored values of any layout: the tensor itself if dense.
-inline const Tensor& stored_values(const Value& value) {
-  return std::visit(overloaded{[](const Tensor& t) -> const Tensor& { return t; },
-                               [](const RowSparse& s) -> const Tensor& { return s.values; },
-                               [](const CompressedRows& s) -> const Tensor& { return s.values; }},
-                    value);
-}
-
-/// The same pattern (by memory) under other values.
-inline Value with_values(const Value& pattern, Tensor values) {
-  return std::visit(overloaded{[&](const Tensor&) -> Value { return values; },
-                               [&](const RowSparse& s) -> Value {
-                                 return RowSparse{s.columns, values, s.cols};
-                               },
-                               [&](const CompressedRows& s) -> Value {
-                                 return CompressedRows{s.offsets, s.index, values, s.cols};
-                               }},
-                    pattern);
-}
-
 /// The elements in double, row-major.
 inline std::vector<double> to_double(const Tensor& tensor) { return tensor.to(Dtype::f64).to_vector<double>(); }
 
@@ -93,7 +73,9 @@ inline std::vector<double> dense_values(const Value& value) {
 }
 
 /// The same values in another dtype, pattern kept.
-inline Value converted(const Value& value, Dtype dtype) { return with_values(value, stored_values(value).to(dtype)); }
+inline Value converted(const Value& value, Dtype dtype) {
+  return with_stored_values(value, stored_values(value).to(dtype));
+}
 
 /// The largest difference, relative to the largest magnitude in `expected` (at least `floor`). Infinity if the sizes
 /// differ or where a value is not a number.
