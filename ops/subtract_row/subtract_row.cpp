@@ -1,0 +1,56 @@
+#include "ops/subtract_row/subtract_row.h"
+
+#include "engine/error.h"
+#include "ops/subtract_row/subtract_row_cpu.h"
+
+namespace sae {
+namespace {
+
+Tensor forward(const Tensor& x, const Tensor& b) {
+  CHECK(b.elements() == x.cols() && b.cols() == x.cols() && b.dtype() == x.dtype(),
+        "subtract_row: {} minus a row {}; expected a row of {} elements of the same dtype", x.describe(), b.describe(),
+        x.cols());
+  Writable y = Tensor::empty(x.device(), x.shape(), x.dtype());
+  switch (x.device().kind()) {
+    case DeviceKind::cpu:
+      visit_real("subtract_row", x.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        cpu::subtract_row(x.data<T>(), b.data<T>(), y.data<T>(), x.rows(), x.cols());
+      });
+      return std::move(y).freeze();
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      break;
+  }
+  refuse_device("subtract_row", x.device().kind());
+}
+
+struct SubtractRowNode final : Node {
+  bool constant_x = false;
+
+  std::string_view name() const override { return "subtract_row"; }
+  bool column_sum_suffices() const override { return constant_x; }
+
+  void backward(const Value& gradient, Gradients& to) override {
+    if (to.wanted(1)) {
+      // 0 - sum: the forward of this op on one row.
+      const Tensor sum = column_sum(gradient);
+      to.add(1, forward(Tensor::zeros(sum.device(), sum.shape(), sum.dtype()), sum));
+      if (to.column_sum_suffices(0)) return to.add(0, Value(sum));
+    }
+    to.add(0, gradient);
+  }
+};
+
+}  // namespace
+
+Variable subtract_row(const Variable& x, const Variable& b) {
+  Tensor y = forward(require_dense("subtract_row", x.value), require_dense("subtract_row", b.value));
+  Tape* tape = tape_of({&x, &b});
+  if (tape == nullptr) return y;
+  auto node = std::make_unique<SubtractRowNode>();
+  node->constant_x = x.tape == nullptr;
+  return tape->record(std::move(y), std::move(node), {&x, &b});
+}
+
+}  // namespace sae

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstdint>
+
+namespace sae::cpu {
+
+/// y[row][col] = x[row][col] - b[col].
+template <class T>
+void subtract_row(const T* x, const T* b, T* y, int64_t rows, int64_t cols);
+
+}  // namespace sae::cpu
