@@ -11,7 +11,15 @@ namespace sae {
 /// A trained tensor, found by its name. The only thing that is mutated in place, and only through update().
 class Parameter {
  public:
-  Parameter(std::string name, Tensor value) : name_(std::move(name)), value_(std::move(value)) {}
+  /// Takes the value, or a copy of it where somebody else holds its memory too: an update must not reach a tensor that
+  /// others believe to be constant.
+  Parameter(std::string name, Tensor value)
+      : name_(std::move(name)),
+        value_(value.defined() && value.buffer_.use_count() > 1 ? value.clone() : std::move(value)) {}
+  Parameter(Parameter&&) = default;
+  Parameter& operator=(Parameter&&) = default;
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
 
   const std::string& name() const { return name_; }
   const Tensor& value() const { return value_; }

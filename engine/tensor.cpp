@@ -90,6 +90,17 @@ Tensor Tensor::to(Dtype target) const {
   return std::move(out).freeze();
 }
 
+Writable Tensor::into_writable() && {
+  CHECK(defined(), "tensor: used before it was given a value");
+  if (buffer_.use_count() == 1) return Writable(std::move(*this));
+  if (device().kind() != DeviceKind::cpu) refuse_device("copy", device().kind());
+  Writable copy = empty(device(), shape_, dtype_);
+  if (bytes() > 0) std::memcpy(copy.raw(), raw(), static_cast<size_t>(bytes()));
+  return copy;
+}
+
+Tensor Tensor::clone() const { return from_bytes(device(), shape_, dtype_, raw(), elements()); }
+
 std::string Tensor::describe() const {
   return defined() ? std::string(name_of(dtype_)) + " " + shape_.to_string() : "undefined";
 }

@@ -63,6 +63,11 @@ class Tensor {
   Tensor to(Device& device) const;
   /// This tensor if it has that dtype, else converted (f32, f64 and bf16 among each other), on the cpu.
   Tensor to(Dtype dtype) const;
+  /// Gives up this handle for a writable one: of the same memory where nobody else holds it, else of a copy. So a
+  /// chain of steps updates one buffer in place, and whoever kept a tensor still sees what it was.
+  Writable into_writable() &&;
+  /// A copy in memory of its own.
+  Tensor clone() const;
   /// A copy of all elements on the host.
   template <class T>
   std::vector<T> to_vector() const {

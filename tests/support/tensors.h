@@ -14,6 +14,7 @@
 #include "engine/error.h"
 #include "engine/gradient.h"
 #include "engine/layout.h"
+#include "engine/parameter.h"
 #include "engine/philox.h"
 
 /// The statement throws sae::Error, and its text contains `text` (an op names itself in its errors).

@@ -1,0 +1,69 @@
+#include "models/autoencoder/input_normalisation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace sae {
+namespace {
+
+/// Sums in double: the mean of a residual stream is small beside its few massive channels.
+template <class T>
+void normalise_rows(T* x, int64_t rows, int64_t width, T* mean, T* norm) {
+  parallel_for(rows, grain_for(width), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      T* values = x + row * width;
+      double sum = 0;
+      for (int64_t i = 0; i < width; ++i) sum += values[i];
+      const T centre = static_cast<T>(sum / static_cast<double>(width));
+      double squares = 0;
+      for (int64_t i = 0; i < width; ++i) {
+        values[i] -= centre;
+        squares += static_cast<double>(values[i]) * values[i];
+      }
+      const T length = static_cast<T>(std::sqrt(squares));
+      const T scale = length > 0 ? 1 / length : T{0};
+      for (int64_t i = 0; i < width; ++i) values[i] *= scale;
+      if (mean != nullptr) mean[row] = centre;
+      if (norm != nullptr) norm[row] = length;
+    }
+  });
+}
+
+}  // namespace
+
+NormalisedRows normalise(const Tensor& x) {
+  if (x.device().kind() != DeviceKind::cpu) refuse_device("normalise", x.device().kind());
+  Writable rows = Tensor::empty(x.device(), {x.rows(), x.cols()}, x.dtype());
+  Writable mean = Tensor::empty(x.device(), {x.rows()}, x.dtype());
+  Writable norm = Tensor::empty(x.device(), {x.rows()}, x.dtype());
+  visit_real("normalise", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    std::copy_n(x.data<T>(), x.elements(), rows.data<T>());
+    normalise_rows(rows.data<T>(), x.rows(), x.cols(), mean.data<T>(), norm.data<T>());
+  });
+  return {std::move(rows).freeze(), std::move(mean).freeze(), std::move(norm).freeze()};
+}
+
+Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm) {
+  CHECK(mean.elements() == y.rows() && norm.elements() == y.rows(), "denormalise: {} rows, {} means, {} norms",
+        y.rows(), mean.elements(), norm.elements());
+  Writable out = Tensor::empty(y.device(), y.shape(), y.dtype());
+  visit_real("denormalise", y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t row = 0; row < y.rows(); ++row) {
+      for (int64_t i = 0; i < y.cols(); ++i) {
+        out.data<T>()[row * y.cols() + i] = y.data<T>()[row * y.cols() + i] * norm.data<T>()[row] + mean.data<T>()[row];
+      }
+    }
+  });
+  return std::move(out).freeze();
+}
+
+void normalise_in_place(float* x, int64_t rows, int64_t width, float* mean, float* norm) {
+  normalise_rows(x, rows, width, mean, norm);
+}
+
+}  // namespace sae

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/autoencoder/autoencoder.h"
+#include "ops/adam/adam.h"
+#include "ops/weight_averaging/weight_averaging.h"
+
+namespace sae {
+
+/// The learning rate the paper found to converge at every size: 2e-4 / sqrt(latents / 2^14). A rule made for batches of
+/// 131,072 rows (paper.md 2.9): small batches want it tuned.
+double default_learning_rate(int64_t latents);
+
+/// The decay of the weights' moving average for a run of that many steps: min(0.999, 1 - 50 / steps), at least 0, so
+/// that a short run does not average in its beginning.
+double default_averaging_decay(int64_t steps);
+
+struct TrainingOptions {
+  double learning_rate = 0;
+  int64_t batch_size = 1024;  ///< rows
+  int64_t steps = 0;
+  double lr_warmup = 0;    ///< part of the steps over which the learning rate rises from 0
+  double lr_decay = 0;     ///< part of the steps over which it falls to 0 at the end
+  double l1_warmup = 0;    ///< part of the steps over which the L1 penalty rises from 0
+  int64_t dead_after = 0;  ///< rows without firing after which a latent is dead
+  double fired_above = 0;  ///< a latent fires where its value is above this (the authors' code: 1e-3)
+  bool averaging = true;   ///< keep a moving average of the weights
+  double clip_norm = 0;    ///< largest global norm of the gradient; 0: no clipping
+  double mse_scale = 1;    ///< 1 / variance of the data (paper.md 1.3)
+  uint64_t seed = 0;
+  Precision precision = Precision::f32;
+};
+
+/// Throws, naming the option, on what cannot be trained with.
+void check(const TrainingOptions& options);
+
+/// What one step saw, before its update.
+struct StepReport {
+  double normalised_mse = 0;
+  double l1 = 0;              ///< the penalty without its weight (relu)
+  double auxiliary_loss = 0;  ///< without its weight; 0 if there were no dead latents
+  double l0 = 0;              ///< active latents per row
+  int64_t dead = 0;
+};
+
+/// Trains one autoencoder. The order of a step is fixed: forward, loss, backward, projection of the decoder's gradient,
+/// Adam, decoder rows back to unit length, moving average. The same options and batches give the same bits.
+class Trainer {
+ public:
+  Trainer(Autoencoder autoencoder, TrainingOptions options);
+
+  /// x: [rows, width] normalised rows. Throws where a loss or a parameter becomes NaN or infinite.
+  StepReport step(const Tensor& x);
+  /// The profile of a step on x, which it takes.
+  TapeReport profile(const Tensor& x);
+
+  const Autoencoder& autoencoder() const { return autoencoder_; }
+  const TrainingOptions& options() const { return options_; }
+  int64_t steps_done() const { return steps_done_; }
+  int64_t rows_seen() const { return rows_seen_; }
+  /// A copy whose parameters are the bias-corrected moving averages, decoder rows brought back to unit length. Empty
+  /// before the first step, and without averaging.
+  std::optional<Autoencoder> averaged() const;
+  /// Rows since each latent last fired.
+  const std::vector<int64_t>& rows_since_fired() const { return rows_since_fired_; }
+  int64_t dead_latents() const;
+
+  /// Everything a resumed run needs to go on with the same bits, as named tensors.
+  struct State {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+  };
+  State state() const;
+  /// Throws, naming the tensor, where one is missing or has another shape.
+  void restore(const State& state);
+
+ private:
+  StepReport take_step(Tape& tape, const Tensor& x);
+  Tensor dead_list() const;
+  void count_firings(const Value& latents, int64_t rows);
+  void clip_gradients();
+  void update_parameters();
+  double ramp(double part) const;
+  double learning_rate() const;
+
+  Autoencoder autoencoder_;
+  TrainingOptions options_;
+  std::vector<AdamState> moments_;       // in the order of autoencoder_.parameters()
+  std::vector<WeightAverage> averages_;  // the same
+  std::vector<int64_t> rows_since_fired_;
+  int64_t steps_done_ = 0;
+  int64_t rows_seen_ = 0;
+  double last_l0_;  // decides the layout of relu's latents in the next step
+};
+
+}  // namespace sae

@@ -1,0 +1,81 @@
+#include "ops/topk/topk.h"
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+#include "ops/topk/topk_cpu.h"
+
+namespace sae {
+namespace {
+
+template <class T>
+RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
+  Writable columns = Tensor::empty(x.device(), {x.rows(), k}, Dtype::i32);
+  Writable values = Tensor::empty(x.device(), {x.rows(), k}, x.dtype());
+  const int32_t* listed = allowed != nullptr ? allowed->data<int32_t>() : nullptr;
+  const int64_t listed_count = allowed != nullptr ? allowed->elements() : 0;
+  const int64_t cols = x.cols();
+  const T* from = x.data<T>();
+  int32_t* chosen = columns.data<int32_t>();
+  T* kept = values.data<T>();
+  parallel_for(x.rows(), 16, [&](int64_t begin, int64_t end) {
+    std::vector<cpu::Candidate<T>> candidates;
+    for (int64_t row = begin; row < end; ++row) {
+      bool finite = false;
+      if constexpr (std::is_same_v<T, float>) {
+        finite = listed != nullptr ? cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates)
+                                   : cpu::filter_candidates(from + row * cols, cols, k, candidates);
+      } else {
+        finite = cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates);
+      }
+      CHECK(finite, "topk: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row);
+      cpu::choose(candidates, k, chosen + row * k, kept + row * k);
+    }
+  });
+  return {Columns(std::move(columns).freeze()), std::move(values).freeze(), cols};
+}
+
+struct TopkNode final : Node {
+  Columns columns;
+  int64_t elements = 0;
+
+  explicit TopkNode(Columns chosen) : columns(std::move(chosen)) {}
+  std::string_view name() const override { return "topk"; }
+  int64_t bytes_saved() const override { return columns.index().bytes(); }
+  double flops() const override { return static_cast<double>(elements); }  // one comparison each
+
+  void backward(const Value& gradient, Gradients& to) override {
+    const auto* sparse = std::get_if<RowSparse>(&gradient);
+    CHECK(sparse != nullptr && sparse->columns == columns,
+          "topk backward: the gradient of a row-sparse value must have its columns, got {}", describe(gradient));
+    to.add(0, gradient);
+  }
+};
+
+Variable choose_best(const Variable& input, int64_t k, const Tensor* candidates) {
+  const Tensor& x = require_dense("topk", input.value);
+  const int64_t choices = candidates != nullptr ? candidates->elements() : x.cols();
+  CHECK(1 <= k && k <= choices, "topk: expected 1 <= k <= {} columns to choose from, got k = {}", choices, k);
+  if (x.device().kind() != DeviceKind::cpu) refuse_device("topk", x.device().kind());
+  RowSparse y = visit_real("topk", x.dtype(), [&](auto zero) { return choose_rows<decltype(zero)>(x, k, candidates); });
+  if (input.tape == nullptr) return Value(y);
+  auto node = std::make_unique<TopkNode>(y.columns);
+  node->elements = x.rows() * choices;
+  return input.tape->record(std::move(y), std::move(node), {&input});
+}
+
+}  // namespace
+
+Variable topk(const Variable& x, int64_t k) { return choose_best(x, k, nullptr); }
+
+Variable topk(const Variable& x, int64_t k, const Tensor& candidates) {
+  CHECK(candidates.dtype() == Dtype::i32, "topk: candidates are i32 columns, got {}", candidates.describe());
+  const int64_t cols = cols_of(x.value);
+  const int32_t* listed = candidates.data<int32_t>();
+  for (int64_t i = 0; i < candidates.elements(); ++i) {
+    CHECK(listed[i] >= 0 && listed[i] < cols && (i == 0 || listed[i - 1] < listed[i]),
+          "topk: candidates must be ascending columns below {}, got {} at position {}", cols, listed[i], i);
+  }
+  return choose_best(x, k, &candidates);
+}
+
+}  // namespace sae

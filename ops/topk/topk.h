@@ -1,0 +1,18 @@
+#pragma once
+
+#include "engine/tape.h"
+
+namespace sae {
+
+/// The k largest entries of each row (paper.md 2.2: the largest signed values; what follows decides what to do with
+/// negative ones).
+///   x dense [rows, cols] -> row-sparse [rows, cols], exactly k entries in each row, columns ascending.
+/// Ties go to the lower column, so the chosen set is unique: it does not depend on tiling, threads or instruction set.
+/// Backward: the gradient is row-sparse over the same Columns and passes through unchanged; a column that was not
+/// chosen receives none.
+/// With `candidates` (i32 [m], ascending columns, m >= k) only those columns may be chosen, at a cost of m per row.
+/// Throws unless 1 <= k <= the number of columns to choose from, and on a NaN or an infinity in x, naming the row.
+Variable topk(const Variable& x, int64_t k);
+Variable topk(const Variable& x, int64_t k, const Tensor& candidates);
+
+}  // namespace sae

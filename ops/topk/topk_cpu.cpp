@@ -1,0 +1,75 @@
+#include "ops/topk/topk_cpu.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sae::cpu {
+
+template <class T>
+void choose(std::vector<Candidate<T>>& candidates, int64_t k, int32_t* columns, T* values) {
+  const auto better = [](const Candidate<T>& a, const Candidate<T>& b) {
+    return a.value > b.value || (a.value == b.value && a.column < b.column);
+  };
+  const auto end = candidates.begin() + k;
+  if (end != candidates.end()) std::nth_element(candidates.begin(), end - 1, candidates.end(), better);
+  std::sort(candidates.begin(), end, [](const auto& a, const auto& b) { return a.column < b.column; });
+  for (int64_t j = 0; j < k; ++j) {
+    columns[j] = candidates[static_cast<size_t>(j)].column;
+    values[j] = candidates[static_cast<size_t>(j)].value;
+  }
+}
+
+template <class T>
+bool gather_candidates(const T* row, int64_t cols, const int32_t* allowed, int64_t allowed_count,
+                       std::vector<Candidate<T>>& candidates) {
+  candidates.clear();
+  const int64_t count = allowed != nullptr ? allowed_count : cols;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t column = allowed != nullptr ? allowed[i] : static_cast<int32_t>(i);
+    if (!std::isfinite(row[column])) return false;
+    candidates.push_back({row[column], column});
+  }
+  return true;
+}
+
+bool filter_candidates(const float* row, int64_t cols, int64_t k, std::vector<Candidate<float>>& candidates) {
+  // Four times as many groups as places: the bound is then close to the k-th value, and finding it stays cheap.
+  const int64_t lane_groups = 16;
+  const int64_t strips = (4 * k + lane_groups - 1) / lane_groups;
+  const int64_t strip_width = cols / strips / lane_groups * lane_groups;
+  if (strip_width < 2 * lane_groups) return gather_candidates<float>(row, cols, nullptr, 0, candidates);
+
+  thread_local std::vector<float> maxima;
+  thread_local std::vector<int32_t> blocks;
+  maxima.resize(static_cast<size_t>(strips * lane_groups));
+  if (!SIMD_CALL(strip_maxima, row, strips, strip_width, maxima.data())) return false;
+  std::nth_element(maxima.begin(), maxima.begin() + (k - 1), maxima.end(), std::greater<>());
+  const float threshold = maxima[static_cast<size_t>(k - 1)];
+
+  candidates.clear();
+  const auto keep = [&](int64_t begin, int64_t end) {
+    for (int64_t column = begin; column < end; ++column) {
+      if (row[column] >= threshold) candidates.push_back({row[column], static_cast<int32_t>(column)});
+    }
+  };
+  const int64_t whole = cols / filter_block;
+  blocks.resize(static_cast<size_t>(whole) + 1);
+  const int64_t found = SIMD_CALL(blocks_at_least, row, whole, threshold, blocks.data());
+  for (int64_t i = 0; i < found; ++i) {
+    const int64_t begin = blocks[static_cast<size_t>(i)] * filter_block;
+    keep(begin, begin + filter_block);
+  }
+  for (int64_t column = strips * strip_width; column < cols; ++column) {
+    if (!std::isfinite(row[column])) return false;  // the columns that no strip covered
+  }
+  keep(whole * filter_block, cols);
+  return true;
+}
+
+template void choose<float>(std::vector<Candidate<float>>&, int64_t, int32_t*, float*);
+template void choose<double>(std::vector<Candidate<double>>&, int64_t, int32_t*, double*);
+template bool gather_candidates<float>(const float*, int64_t, const int32_t*, int64_t, std::vector<Candidate<float>>&);
+template bool gather_candidates<double>(const double*, int64_t, const int32_t*, int64_t,
+                                        std::vector<Candidate<double>>&);
+
+}  // namespace sae::cpu

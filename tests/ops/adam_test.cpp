@@ -1,0 +1,129 @@
+#include "ops/adam/adam.h"
+
+#include "engine/parallel.h"
+#include "ops/adam/adam_cpu.h"
+#include "ops/unit_norm/row_projection.h"
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+class Adam : public testing::CpuTest {};
+
+TEST_F(Adam, FirstStepsByHand) {
+  Parameter p("p", f64({1, 2}, {1.0, -2.0}));
+  AdamState state(p);
+  const AdamOptions options{.learning_rate = 0.1, .beta1 = 0.5, .beta2 = 0.75, .epsilon = 0.0};
+  p.gradient.add(f64({1, 2}, {4.0, -0.5}));
+  adam_step(p, state, options);
+  // The first corrected step is learning_rate in the direction of -sign(g), whatever g's size.
+  EXPECT_NEAR(p.value().data<double>()[0], 0.9, 1e-15);
+  EXPECT_NEAR(p.value().data<double>()[1], -1.9, 1e-15);
+  EXPECT_TRUE(p.gradient.empty());
+  p.gradient.add(f64({1, 2}, {0.0, 0.0}));
+  adam_step(p, state, options);
+  // m = 0.5 * 2 = 1, corrected by 1 - 0.25; v = 0.75 * 4 = 3, corrected by 1 - 0.5625
+  EXPECT_NEAR(p.value().data<double>()[0], 0.9 - 0.1 * (1.0 / 0.75) / std::sqrt(3.0 / 0.4375), 1e-15);
+  EXPECT_EQ(state.step, 2);
+}
+
+TEST_F(Adam, TermsAddUp) {
+  // A deferred product, a dense term and listed rows, against their materialised sum.
+  const Tensor start = testing::random_tensor(device_, {9, 5}, Dtype::f64, 1);
+  const DeferredProduct product{testing::random_row_sparse(device_, 20, 9, 3, Dtype::f64, 2),
+                                testing::random_tensor(device_, {20, 5}, Dtype::f64, 3)};
+  const DeferredProduct other{testing::random_compressed(device_, 20, 9, Dtype::f64, 4),
+                              testing::random_tensor(device_, {20, 5}, Dtype::f64, 5)};
+  const RowsGradient rows{i32({3}, {8, 2, 8}), testing::random_tensor(device_, {3, 5}, Dtype::f64, 6), 9};
+  const Tensor dense = testing::random_tensor(device_, {9, 5}, Dtype::f64, 7);
+  for (const RowConstraint constraint : {RowConstraint::none, RowConstraint::unit_norm}) {
+    Parameter a("a", Tensor::from(device_, start.shape(), start.to_vector<double>()));
+    Parameter b("b", Tensor::from(device_, start.shape(), start.to_vector<double>()));
+    AdamState state_a(a), state_b(b);
+    for (int step = 0; step < 3; ++step) {
+      Gradient all;
+      for (const GradientTerm& term :
+           {GradientTerm(product), GradientTerm(other), GradientTerm(rows), GradientTerm(dense)}) {
+        all.add(term);
+        a.gradient.add(term);
+      }
+      b.gradient.add(materialize(all, device_, start.shape(), Dtype::f64));
+      adam_step(a, state_a, {.learning_rate = 0.01}, constraint);
+      adam_step(b, state_b, {.learning_rate = 0.01}, constraint);
+    }
+    EXPECT_LT(testing::worst_difference(Value(a.value()), Value(b.value())), 1e-12);
+  }
+}
+
+TEST_F(Adam, UnitNormIsProjectionStepAndRenormalisation) {
+  const Tensor start = testing::random_tensor(device_, {33, 31}, Dtype::f64, 1);
+  const Tensor g = testing::random_tensor(device_, {33, 31}, Dtype::f64, 2);
+  Parameter fused("fused", Tensor::from(device_, start.shape(), start.to_vector<double>()));
+  fused.update<double>([&](double* w) {
+    for (int64_t row = 0; row < 33; ++row) normalize_row(w + row * 31, 31);
+  });
+  Parameter plain("plain", Tensor::from(device_, start.shape(), fused.value().to_vector<double>()));
+  std::vector<double> projected = g.to_vector<double>();
+  for (int64_t row = 0; row < 33; ++row)
+    project_row(projected.data() + row * 31, plain.value().data<double>() + row * 31, 31);
+  AdamState fused_state(fused), plain_state(plain);
+  fused.gradient.add(g);
+  plain.gradient.add(f64({33, 31}, projected));
+  adam_step(fused, fused_state, {.learning_rate = 0.1}, RowConstraint::unit_norm);
+  adam_step(plain, plain_state, {.learning_rate = 0.1});
+  plain.update<double>([&](double* w) {
+    for (int64_t row = 0; row < 33; ++row) normalize_row(w + row * 31, 31);
+  });
+  EXPECT_EQ(fused.value().to_vector<double>(), plain.value().to_vector<double>());
+}
+
+TEST_F(Adam, FastRowHasTheReferenceBits) {
+  for (const int64_t count : testing::edge_sizes) {
+    auto w = testing::random_tensor(device_, {count}, Dtype::f32, 1).to_vector<float>(), m = w, v = w;
+    for (float& x : v) x = std::abs(x);
+    const auto g = testing::random_tensor(device_, {count}, Dtype::f32, 2).to_vector<float>();
+    auto w2 = w, m2 = m, v2 = v;
+    const cpu::AdamFactors<float> factors{0.9f, 0.1f, 0.999f, 0.001f, 1e-3f, 1.7f, 6.25e-10f};
+    cpu::adam_row(w.data(), m.data(), v.data(), g.data(), count, factors);
+    cpu::adam_row_fast(w2.data(), m2.data(), v2.data(), g.data(), count, factors);
+    EXPECT_EQ(w, w2);
+    EXPECT_EQ(m, m2);
+    EXPECT_EQ(v, v2);
+  }
+}
+
+TEST_F(Adam, FloatAgreesWithDoubleAndWithAnyNumberOfThreads) {
+  const auto run = [&](Dtype dtype, int thread_count) {
+    const int before = threads();
+    set_threads(thread_count);
+    Parameter p("p", testing::random_tensor(device_, {257, 33}, dtype, 1));
+    AdamState state(p);
+    for (int step = 0; step < 5; ++step) {
+      p.gradient.add(
+          DeferredProduct{testing::random_row_sparse(device_, 64, 257, 8, dtype, static_cast<uint64_t>(10 + step)),
+                          testing::random_tensor(device_, {64, 33}, dtype, static_cast<uint64_t>(20 + step))});
+      adam_step(p, state, {.learning_rate = 1e-3}, RowConstraint::unit_norm);
+    }
+    set_threads(before);
+    return testing::to_double(p.value());
+  };
+  EXPECT_LT(testing::worst_difference(run(Dtype::f32, 2), run(Dtype::f64, 2)), 1e-4);
+  EXPECT_EQ(run(Dtype::f32, 1), run(Dtype::f32, 2));
+}
+
+TEST_F(Adam, Refusals) {
+  Parameter p("weight", f32({2, 2}, {1, 2, 3, 4}));
+  AdamState state(p);
+  EXPECT_REFUSED(adam_step(p, state, {}), "adam: 'weight' has no gradient");
+  p.gradient.add(f32({3, 2}, std::vector<float>(6)));
+  EXPECT_THROW(adam_step(p, state, {}), Error);
+  p.gradient.clear();
+  p.gradient.add(f32({2, 2}, {0, 0, 0, std::numeric_limits<float>::quiet_NaN()}));
+  EXPECT_REFUSED(adam_step(p, state, {}), "row 1 of 'weight'");
+  Parameter other("other", f32({1, 2}, {1, 2}));
+  other.gradient.add(f32({1, 2}, {1, 2}));
+  EXPECT_REFUSED(adam_step(other, state, {}), "adam: moments");
+}
+
+}  // namespace
+}  // namespace sae

@@ -1,0 +1,137 @@
+#include "ops/topk/topk.h"
+
+#include <limits>
+
+#include "engine/parallel.h"
+#include "ops/topk/topk_cpu.h"
+#include "tests/support/gradient_check.h"
+
+namespace sae {
+namespace {
+
+class Topk : public testing::CpuTest {
+ protected:
+  static RowSparse sparse(const Variable& v) { return std::get<RowSparse>(v.value); }
+  static std::vector<int32_t> columns(const Variable& v) { return sparse(v).columns.index().to_vector<int32_t>(); }
+};
+
+TEST_F(Topk, ValuesByHandInColumnOrder) {
+  const Variable y = topk(f32({2, 4}, {1, -2, 5, 3, -4, -1, -3, -2}), 2);
+  EXPECT_EQ(columns(y), (std::vector<int32_t>{2, 3, 1, 3}));
+  EXPECT_EQ(sparse(y).values.to_vector<float>(), (std::vector<float>{5, 3, -1, -2}));  // signed: negatives are kept
+  EXPECT_EQ(sparse(y).cols, 4);
+}
+
+TEST_F(Topk, TiesGoToTheLowerColumn) {
+  EXPECT_EQ(columns(topk(f32({1, 6}, {7, 1, 7, 7, 1, 7}), 3)), (std::vector<int32_t>{0, 2, 3}));
+  // Rows long enough for the filter: all equal, and one value above many ties.
+  std::vector<float> equal(4096, 0.25f);
+  const auto first_32 = [] {
+    std::vector<int32_t> v(32);
+    for (int32_t i = 0; i < 32; ++i) v[static_cast<size_t>(i)] = i;
+    return v;
+  }();
+  EXPECT_EQ(columns(topk(f32({1, 4096}, equal), 32)), first_32);
+  equal[4000] = 1;
+  auto expected = first_32;
+  expected.back() = 4000;
+  EXPECT_EQ(columns(topk(f32({1, 4096}, equal), 32)), expected);
+}
+
+/// The fast path against the reference in double, on the same (float) numbers.
+void expect_reference(Device& device, const Tensor& x, int64_t k) {
+  const RowSparse fast = std::get<RowSparse>(topk(x, k).value);
+  const RowSparse reference = std::get<RowSparse>(topk(x.to(Dtype::f64), k).value);
+  EXPECT_EQ(fast.columns.index().to_vector<int32_t>(), reference.columns.index().to_vector<int32_t>())
+      << x.describe() << " k " << k;
+  EXPECT_EQ(testing::to_double(fast.values), testing::to_double(reference.values));
+  (void)device;
+}
+
+TEST_F(Topk, FilterChoosesTheReferenceSet) {
+  for (const int64_t cols : {1, 31, 32, 33, 257, 1000, 4096, 5003}) {
+    for (const int64_t k : {1, 8, 32, 128, 512}) {
+      if (k <= cols) expect_reference(device_, testing::random_tensor(device_, {17, cols}, Dtype::f32, 3), k);
+    }
+  }
+}
+
+TEST_F(Topk, FilterOnAdversarialRows) {
+  const int64_t cols = 4096 + 5;
+  std::vector<float> rising, falling, few_values, zeros(static_cast<size_t>(cols), 0.0f);
+  const Philox random(5, 0);
+  for (int64_t i = 0; i < cols; ++i) {
+    rising.push_back(static_cast<float>(i));
+    falling.push_back(static_cast<float>(-i));
+    few_values.push_back(static_cast<float>(random.below(static_cast<uint64_t>(i), 4)));
+    if (i % 2 == 1) zeros[static_cast<size_t>(i)] = -0.0f;
+  }
+  for (const auto& row : {rising, falling, few_values, zeros}) {
+    for (const int64_t k : {1, 32, 200}) expect_reference(device_, f32({1, cols}, row), k);
+  }
+}
+
+TEST_F(Topk, CandidatesRestrictTheChoice) {
+  const Tensor x = f32({2, 5}, {9, 1, 8, 2, 7, 1, 2, 3, 4, 5});
+  EXPECT_EQ(columns(topk(x, 2, i32({3}, {1, 3, 4}))), (std::vector<int32_t>{3, 4, 3, 4}));
+  EXPECT_EQ(columns(topk(x, 1, i32({1}, {0}))), (std::vector<int32_t>{0, 0}));
+}
+
+TEST_F(Topk, SameBitsForAnyNumberOfThreads) {
+  const Tensor x = testing::random_tensor(device_, {100, 2048}, Dtype::f32, 7);
+  const int before = threads();
+  set_threads(1);
+  const RowSparse one = sparse(topk(x, 16));
+  set_threads(2);
+  const RowSparse two = sparse(topk(x, 16));
+  set_threads(before);
+  EXPECT_EQ(one.columns.index().to_vector<int32_t>(), two.columns.index().to_vector<int32_t>());
+  EXPECT_EQ(one.values.to_vector<float>(), two.values.to_vector<float>());
+}
+
+TEST_F(Topk, Gradient) {
+  for (const int64_t rows : {1, 5}) {
+    for (const int64_t k : {1, 3, 7}) {
+      Parameter x = testing::random_parameter(device_, "x", {rows, 7}, 11);
+      EXPECT_LT(testing::gradient_error({&x}, [&](Tape& tape) { return topk(tape.watch(x), k); }),
+                testing::gradient_tolerance);
+      const Tensor allowed = i32({3}, {0, 2, 5});
+      if (k <= 3) {
+        EXPECT_LT(testing::gradient_error({&x}, [&](Tape& tape) { return topk(tape.watch(x), k, allowed); }),
+                  testing::gradient_tolerance);
+      }
+    }
+  }
+}
+
+TEST_F(Topk, GradientMustHaveTheSameColumns) {
+  Parameter x = testing::random_parameter(device_, "x", {2, 5}, 1);
+  Tape tape;
+  const Variable y = topk(tape.watch(x), 2);
+  EXPECT_REFUSED(tape.backward(y, Value(testing::random_row_sparse(device_, 2, 5, 2, Dtype::f64, 1))), "topk backward");
+}
+
+TEST_F(Topk, NoRows) { EXPECT_EQ(sparse(topk(f32({0, 8}, {}), 3)).columns.rows(), 0); }
+
+TEST_F(Topk, Refusals) {
+  const Tensor x = f32({1, 3}, {1, 2, 3});
+  EXPECT_REFUSED(topk(x, 0), "topk: expected 1 <= k <= 3");
+  EXPECT_REFUSED(topk(x, 4), "topk");
+  EXPECT_REFUSED(topk(x, 2, i32({1}, {0})), "topk");
+  EXPECT_REFUSED(topk(x, 1, i32({2}, {1, 1})), "topk: candidates");
+  EXPECT_REFUSED(topk(x, 1, i32({1}, {3})), "topk: candidates");
+  EXPECT_REFUSED(topk(i32({1, 2}, {1, 2}), 1), "topk");
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    for (const int64_t cols : {8, 4096 + 3}) {
+      for (const int64_t at : {int64_t{0}, cols / 2, cols - 1}) {
+        std::vector<float> values(static_cast<size_t>(2 * cols), 0.5f);
+        values[static_cast<size_t>(cols + at)] = bad;
+        EXPECT_REFUSED(topk(f32({2, cols}, values), 4), "topk: row 1");
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sae
