@@ -31,9 +31,12 @@ inline Tensor random_tensor(Device& device, Shape shape, Dtype dtype, uint64_t s
   return normal_tensor(device, shape, dtype, Philox(seed, 0));
 }
 
-/// A parameter in double with standard normal values, for gradient checks.
+/// A parameter in double with standard normal values, for gradient checks; none is nearer to 0 than 0.001, so that a
+/// step of the differences does not cross a kink there.
 inline Parameter random_parameter(Device& device, std::string name, Shape shape, uint64_t seed) {
-  return Parameter(std::move(name), random_tensor(device, shape, Dtype::f64, seed));
+  std::vector<double> values = random_tensor(device, shape, Dtype::f64, seed).to_vector<double>();
+  for (double& value : values) value += std::copysign(0.001, value);
+  return Parameter(std::move(name), Tensor::from(device, shape, values));
 }
 
 /// Exactly k distinct columns in each row, not in order, with normal values. The columns depend on the seed alone.
