@@ -1,0 +1,134 @@
+#include "ops/relu/relu.h"
+
+#include <limits>
+
+#include "engine/error.h"
+#include "ops/relu/relu_cpu.h"
+
+namespace sae {
+namespace {
+
+// --- relu ------------------------------------------------------------------------------------------------------------
+
+Tensor forward(const Tensor& x) {
+  Writable y = Tensor::empty(x.device(), x.shape(), x.dtype());
+  switch (x.device().kind()) {
+    case DeviceKind::cpu:
+      visit_real("relu", x.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        cpu::relu(x.data<T>(), y.data<T>(), x.elements());
+      });
+      return std::move(y).freeze();
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      break;
+  }
+  refuse_device("relu", x.device().kind());
+}
+
+/// The elements of dx, at the places of `gradient`.
+Tensor backward(const Value& y, const Value& gradient) {
+  const Tensor& g = stored_values(gradient);
+  const Tensor& stored = stored_values(y);
+  Writable out = Tensor::empty(g.device(), g.shape(), g.dtype());
+  switch (g.device().kind()) {
+    case DeviceKind::cpu:
+      visit_real("relu", g.dtype(), [&](auto zero) {
+        using T = decltype(zero);
+        if (same_pattern(y, gradient)) {
+          cpu::relu_backward(stored.data<T>(), g.data<T>(), out.data<T>(), g.elements());
+        } else {
+          cpu::relu_backward_at(stored.data<T>(), stored.cols(), sparse_rows("relu", gradient), g.data<T>(),
+                                out.data<T>());
+        }
+      });
+      return std::move(out).freeze();
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      break;
+  }
+  refuse_device("relu", g.device().kind());
+}
+
+struct ReluNode final : Node {
+  Value y;
+
+  std::string_view name() const override { return "relu"; }
+  int64_t bytes_saved() const override { return bytes_of(y); }
+
+  void backward(const Value& gradient, Gradients& to) override {
+    CHECK(std::holds_alternative<Tensor>(y) || same_pattern(y, gradient),
+          "relu backward: {} has a gradient over the same stored places, got {}", describe(y), describe(gradient));
+    to.add(0, with_stored_values(gradient, sae::backward(y, gradient)));
+  }
+};
+
+}  // namespace
+
+Variable relu(const Variable& x) {
+  Value y = with_stored_values(x.value, forward(stored_values(x.value)));
+  if (x.tape == nullptr) return y;
+  auto node = std::make_unique<ReluNode>();
+  node->y = y;
+  return x.tape->record(std::move(y), std::move(node), {&x});
+}
+
+// --- relu_compressed -------------------------------------------------------------------------------------------------
+
+namespace {
+
+template <class T>
+CompressedRows compress_positive(const Tensor& x) {
+  Device& device = x.device();
+  const int64_t rows = x.rows(), cols = x.cols();
+  const auto words = device.allocate(static_cast<size_t>(rows * cpu::words_per_row(cols)) * sizeof(uint64_t));
+  auto* bits = static_cast<uint64_t*>(words->data());
+  Writable offsets = Tensor::empty(device, {rows + 1}, Dtype::i64);
+  cpu::mark_positive_rows(x.data<T>(), rows, cols, bits, offsets.data<int64_t>());
+  const int64_t stored = offsets.data<int64_t>()[rows];
+  Writable index = Tensor::empty(device, {stored}, Dtype::i32);
+  Writable values = Tensor::empty(device, {stored}, x.dtype());
+  cpu::gather_positive_rows(x.data<T>(), rows, cols, bits, offsets.data<int64_t>(), index.data<int32_t>(),
+                            values.data<T>());
+  return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), cols};
+}
+
+CompressedRows forward_compressed(const Tensor& x) {
+  switch (x.device().kind()) {
+    case DeviceKind::cpu:
+      return visit_real("relu_compressed", x.dtype(), [&](auto zero) { return compress_positive<decltype(zero)>(x); });
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      break;
+  }
+  refuse_device("relu_compressed", x.device().kind());
+}
+
+struct ReluCompressedNode final : Node {
+  Value pattern;
+
+  std::string_view name() const override { return "relu_compressed"; }
+  int64_t bytes_saved() const override { return bytes_of(pattern); }
+
+  void backward(const Value& gradient, Gradients& to) override {
+    CHECK(same_pattern(pattern, gradient),
+          "relu_compressed backward: {} has a gradient over the same stored places, got {}", describe(pattern),
+          describe(gradient));
+    to.add(0, gradient);
+  }
+};
+
+}  // namespace
+
+Variable relu_compressed(const Variable& x) {
+  const Tensor& dense = require_dense("relu_compressed", x.value);
+  CHECK(dense.cols() <= std::numeric_limits<int32_t>::max(), "relu_compressed: {} has more columns than i32 counts",
+        dense.describe());
+  Value y = forward_compressed(dense);
+  if (x.tape == nullptr) return y;
+  auto node = std::make_unique<ReluCompressedNode>();
+  node->pattern = y;
+  return x.tape->record(std::move(y), std::move(node), {&x});
+}
+
+}  // namespace sae
