@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "engine/row_kernels.h"
+
+// The two halves of the constraint that each row of a decoder has length 1 (paper.md 2.8), for one row at a time, so
+// that an optimiser can apply them to a row while it has it in its hands. Float and double.
+
+namespace sae {
+
+/// gradient -= (gradient . row) row: what remains is orthogonal to the row, if the row has length 1.
+template <class T>
+void remove_parallel(T* gradient, const T* row, int64_t width) {
+  const T along = dot(gradient, row, width);
+  for (int64_t i = 0; i < width; ++i) gradient[i] -= along * row[i];
+}
+
+/// Scales the row to length 1 and returns the length it had. A row of zeros stays as it is.
+template <class T>
+T normalise_row(T* row, int64_t width) {
+  const T length = std::sqrt(dot(row, row, width));
+  if (length == 0) return length;
+  const T scale = T{1} / length;
+  for (int64_t i = 0; i < width; ++i) row[i] *= scale;
+  return length;
+}
+
+}  // namespace sae
