@@ -1,0 +1,56 @@
+#include "ops/rms_norm/rms_norm.h"
+
+#include "engine/error.h"
+#include "engine/forward_only.h"
+#include "engine/parallel.h"
+#include "ops/rms_norm/rms_norm_cpu.h"
+
+namespace sae {
+namespace {
+
+void normalise(const Tensor& x, const Tensor& gain, double epsilon, Dtype output, Writable& y) {
+  const int64_t width = x.cols();
+  const auto rows_with = [&](auto&& row) {
+    parallel_for(x.rows(), grain_for(width), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) row(r * width);
+    });
+  };
+  if (x.dtype() == Dtype::f64) {
+    rows_with([&, out = y.data<double>()](int64_t at) {
+      cpu::rms_norm_row(x.data<double>() + at, gain.data<double>(), width, epsilon, out + at);
+    });
+    return;
+  }
+  const float* from = x.data<float>();
+  const float* scale = gain.data<float>();
+  const auto small = static_cast<float>(epsilon);
+  if (output == Dtype::bf16) {
+    auto* out = reinterpret_cast<uint16_t*>(y.data<bfloat16>());
+    rows_with([=](int64_t at) { SIMD_CALL(rms_norm_row, from + at, scale, width, small, out + at); });
+  } else {
+    auto* out = y.data<float>();
+    rows_with([=](int64_t at) { SIMD_CALL(rms_norm_row, from + at, scale, width, small, out + at); });
+  }
+}
+
+}  // namespace
+
+Tensor rms_norm(const Variable& x, const Variable& gain, double epsilon, Dtype output) {
+  const Tensor& rows = require_constant("rms_norm", x);
+  const Tensor& scale = require_constant("rms_norm", gain);
+  CHECK(rows.dtype() == Dtype::f32 || rows.dtype() == Dtype::f64, "rms_norm: expected f32 or f64, got {}",
+        rows.describe());
+  CHECK(scale.elements() == rows.cols() && scale.dtype() == rows.dtype(),
+        "rms_norm: a gain {} for rows {}; it has one entry a column, of the same dtype", scale.describe(),
+        rows.describe());
+  CHECK(output == rows.dtype() || (output == Dtype::bf16 && rows.dtype() == Dtype::f32),
+        "rms_norm: an output of {} from {}; it is the input's dtype, or bf16 from f32", name_of(output),
+        rows.describe());
+  CHECK(epsilon >= 0, "rms_norm: expected an epsilon of at least 0, got {}", epsilon);
+  if (rows.device().kind() != DeviceKind::cpu) refuse_device("rms_norm", rows.device().kind());
+  Writable y = Tensor::empty(rows.device(), rows.shape(), output);
+  if (rows.elements() > 0) normalise(rows, scale, epsilon, output, y);
+  return std::move(y).freeze();
+}
+
+}  // namespace sae

@@ -1,0 +1,66 @@
+#include "ops/rms_norm/rms_norm.h"
+
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+using testing::CpuTest;
+using testing::random_tensor;
+using testing::to_double;
+using testing::worst_difference;
+
+class RmsNorm : public CpuTest {};
+
+TEST_F(RmsNorm, ValuesByHand) {
+  // mean of squares (9 + 16 + 0 + 0) / 4 = 6.25, root 2.5
+  const Tensor y = rms_norm(f64({1, 4}, {3, -4, 0, 0}), f64({4}, {1, 2, 3, 4}), 0, Dtype::f64);
+  EXPECT_THAT(y.to_vector<double>(), ::testing::ElementsAre(::testing::DoubleEq(1.2), ::testing::DoubleEq(-3.2), 0, 0));
+  // epsilon 6 added to 0.25 * 12 = 3 under the root
+  const Tensor z = rms_norm(f32({1, 4}, {2, 2, 2, 0}), f32({4}, {1, 1, 3, 1}), 6, Dtype::f32);
+  EXPECT_THAT(z.to_vector<float>(), ::testing::ElementsAre(::testing::FloatEq(2.0f / 3), ::testing::FloatEq(2.0f / 3),
+                                                           ::testing::FloatEq(2), 0));
+}
+
+TEST_F(RmsNorm, ZeroRowStaysZero) {
+  EXPECT_THAT(rms_norm(f32({1, 3}, {0, 0, 0}), f32({3}, {1, 1, 1}), 1e-5, Dtype::f32).to_vector<float>(),
+              ::testing::ElementsAre(0, 0, 0));
+}
+
+TEST_F(RmsNorm, FloatAgainstDoubleAtEdgeSizes) {
+  for (const int64_t rows : testing::edge_sizes) {
+    for (const int64_t width : testing::edge_sizes) {
+      const Tensor x = random_tensor(device_, {rows, width}, Dtype::f64, 1);
+      const Tensor gain = random_tensor(device_, {width}, Dtype::f64, 2);
+      const auto expected = to_double(rms_norm(x, gain, 1e-5, Dtype::f64));
+      const Tensor x32 = x.to(Dtype::f32), gain32 = gain.to(Dtype::f32);
+      EXPECT_LT(worst_difference(to_double(rms_norm(x32, gain32, 1e-5, Dtype::f32)), expected), 1e-6)
+          << rows << " x " << width;
+      EXPECT_LT(worst_difference(to_double(rms_norm(x32, gain32, 1e-5, Dtype::bf16)), expected), 1.0 / 256)
+          << rows << " x " << width;
+    }
+  }
+}
+
+TEST_F(RmsNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
+  const Tensor x = random_tensor(device_, {33, 257}, Dtype::f32, 3),
+               gain = random_tensor(device_, {257}, Dtype::f32, 4);
+  const Tensor direct = rms_norm(x, gain, 1e-5, Dtype::bf16);
+  const Tensor rounded = rms_norm(x, gain, 1e-5, Dtype::f32).to(Dtype::bf16);
+  EXPECT_EQ(direct.to_vector<bfloat16>(), rounded.to_vector<bfloat16>());
+}
+
+TEST_F(RmsNorm, Refusals) {
+  const Tensor x = f32({2, 4}, std::vector<float>(8, 1.0f)), gain = f32({4}, {1, 1, 1, 1});
+  EXPECT_REFUSED(rms_norm(x, f32({3}, {1, 1, 1}), 0, Dtype::f32), "rms_norm: a gain f32 [3]");
+  EXPECT_REFUSED(rms_norm(x, f64({4}, {1, 1, 1, 1}), 0, Dtype::f32), "same dtype");
+  EXPECT_REFUSED(rms_norm(x, gain, 0, Dtype::f64), "rms_norm: an output of f64");
+  EXPECT_REFUSED(rms_norm(x, gain, -1, Dtype::f32), "epsilon");
+  EXPECT_REFUSED(rms_norm(x.to(Dtype::bf16), gain, 0, Dtype::bf16), "expected f32 or f64");
+  Tape tape;
+  Parameter parameter("x", x);
+  EXPECT_REFUSED(rms_norm(tape.watch(parameter), gain, 0, Dtype::f32), "rms_norm: it has no backward");
+}
+
+}  // namespace
+}  // namespace sae
