@@ -95,9 +95,9 @@ void step_rows(Parameter& parameter, AdamState& state, const AdamOptions& option
       for (int64_t row = begin; row < end; ++row) {
         T* weights = w + row * width;
         form_row(sources, row, width, gradient, scratch.data() + width);
-        if (unit) project_row(gradient, weights, width);
+        if (unit) remove_parallel(gradient, weights, width);
         cpu::adam_row_fast(weights, m + row * width, v + row * width, gradient, width, factors);
-        if (unit) normalize_row(weights, width);
+        if (unit) normalise_row(weights, width);
         CHECK(std::isfinite(dot(weights, weights, width)),
               "adam: row {} of '{}' became infinite or NaN at step {}; lower the learning rate", row, parameter.name(),
               state.step);

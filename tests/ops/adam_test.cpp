@@ -60,19 +60,19 @@ TEST_F(Adam, UnitNormIsProjectionStepAndRenormalisation) {
   const Tensor g = testing::random_tensor(device_, {33, 31}, Dtype::f64, 2);
   Parameter fused("fused", Tensor::from(device_, start.shape(), start.to_vector<double>()));
   fused.update<double>([&](double* w) {
-    for (int64_t row = 0; row < 33; ++row) normalize_row(w + row * 31, 31);
+    for (int64_t row = 0; row < 33; ++row) normalise_row(w + row * 31, 31);
   });
   Parameter plain("plain", Tensor::from(device_, start.shape(), fused.value().to_vector<double>()));
   std::vector<double> projected = g.to_vector<double>();
   for (int64_t row = 0; row < 33; ++row)
-    project_row(projected.data() + row * 31, plain.value().data<double>() + row * 31, 31);
+    remove_parallel(projected.data() + row * 31, plain.value().data<double>() + row * 31, 31);
   AdamState fused_state(fused), plain_state(plain);
   fused.gradient.add(g);
   plain.gradient.add(f64({33, 31}, projected));
   adam_step(fused, fused_state, {.learning_rate = 0.1}, RowConstraint::unit_norm);
   adam_step(plain, plain_state, {.learning_rate = 0.1});
   plain.update<double>([&](double* w) {
-    for (int64_t row = 0; row < 33; ++row) normalize_row(w + row * 31, 31);
+    for (int64_t row = 0; row < 33; ++row) normalise_row(w + row * 31, 31);
   });
   EXPECT_EQ(fused.value().to_vector<double>(), plain.value().to_vector<double>());
 }
