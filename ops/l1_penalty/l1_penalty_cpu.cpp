@@ -32,8 +32,10 @@ void weighted_signs(const SparseRows& entries, const T* values, const double* we
   parallel_for(entries.rows, row_grain(entries), [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       const T weight = static_cast<T>(weights[row]);
-      for (int64_t e = entries.begin(row); e < entries.end(row); ++e) {
-        out[e] = values[e] > 0 ? weight : values[e] < 0 ? -weight : T{0};
+      const int64_t begin = entries.begin(row), end = entries.end(row);
+      for (int64_t e = begin; e < end; ++e) {
+        const int sign = int{values[e] > 0} - int{values[e] < 0};
+        out[e] = weight * static_cast<T>(sign);
       }
     }
   });

@@ -17,7 +17,10 @@ void relu(const T* x, T* y, int64_t count) {
 template <class T>
 void relu_backward(const T* y, const T* g, T* out, int64_t count) {
   parallel_for(count, grain_for(1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = y[i] > 0 ? g[i] : T{0};
+    for (int64_t i = begin; i < end; ++i) {
+      const T value = g[i];  // read whether it is kept or not: a conditional read would be a jump
+      out[i] = y[i] > 0 ? value : T{0};
+    }
   });
 }
 
