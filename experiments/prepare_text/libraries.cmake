@@ -1,0 +1,1 @@
+set(extra LibXml2::LibXml2 ZLIB::ZLIB PkgConfig::cmark)
