@@ -135,6 +135,27 @@ Tensor densify(const Value& value, DensifyCount& densified) {
   return std::move(out).freeze();
 }
 
+Tensor elements_at(const Tensor& dense, const Value& pattern) {
+  CHECK(dense.rows() == rows_of(pattern) && dense.cols() == cols_of(pattern), "elements_at: {} at the places of {}",
+        dense.describe(), describe(pattern));
+  require_cpu(dense, "elements_at");
+  const SparseRows entries = sparse_rows("elements_at", pattern);
+  Writable out = Tensor::empty(dense.device(), stored_values(pattern).shape(), dense.dtype());
+  visit_real("elements_at", dense.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* matrix = dense.data<T>();
+    T* values = out.data<T>();
+    parallel_for(entries.rows, 64, [&](int64_t first, int64_t last) {
+      for (int64_t row = first; row < last; ++row) {
+        for (int64_t e = entries.begin(row); e < entries.end(row); ++e) {
+          values[e] = matrix[row * dense.cols() + entries.index[e]];
+        }
+      }
+    });
+  });
+  return std::move(out).freeze();
+}
+
 Tensor materialize(const Gradient& gradient, Device& device, Shape shape, Dtype dtype) {
   if (gradient.terms().size() == 1) {
     if (const auto* tensor = std::get_if<Tensor>(&gradient.terms().front())) return tensor->with_shape(shape);

@@ -48,6 +48,9 @@ Value add(const Value& a, const Value& b, DensifyCount& densified);
 /// The dense matrix of a value. Counted unless it was dense.
 Tensor densify(const Value& value, DensifyCount& densified);
 
+/// The elements of a dense matrix at the stored places of a sparse pattern, in the shape of its values.
+Tensor elements_at(const Tensor& dense, const Value& pattern);
+
 /// Adds up the terms of a gradient of the given shape as one dense tensor: for checks, clipping and small models.
 /// Entries of one row of the result are summed in the order of the batch's rows, so the result does not depend on the
 /// number of threads.

@@ -26,21 +26,14 @@ Tensor forward(const Tensor& x) {
   refuse_device("relu", x.device().kind());
 }
 
-/// The elements of dx, at the places of `gradient`.
-Tensor backward(const Value& y, const Value& gradient) {
-  const Tensor& g = stored_values(gradient);
-  const Tensor& stored = stored_values(y);
+/// g where y > 0, else 0, element by element.
+Tensor backward(const Tensor& y, const Tensor& g) {
   Writable out = Tensor::empty(g.device(), g.shape(), g.dtype());
   switch (g.device().kind()) {
     case DeviceKind::cpu:
       visit_real("relu", g.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        if (same_pattern(y, gradient)) {
-          cpu::relu_backward(stored.data<T>(), g.data<T>(), out.data<T>(), g.elements());
-        } else {
-          cpu::relu_backward_at(stored.data<T>(), stored.cols(), sparse_rows("relu", gradient), g.data<T>(),
-                                out.data<T>());
-        }
+        cpu::relu_backward(y.data<T>(), g.data<T>(), out.data<T>(), g.elements());
       });
       return std::move(out).freeze();
     case DeviceKind::simt:
@@ -57,9 +50,12 @@ struct ReluNode final : Node {
   int64_t bytes_saved() const override { return bytes_of(y); }
 
   void backward(const Value& gradient, Gradients& to) override {
-    CHECK(std::holds_alternative<Tensor>(y) || same_pattern(y, gradient),
-          "relu backward: {} has a gradient over the same stored places, got {}", describe(y), describe(gradient));
-    to.add(0, with_stored_values(gradient, sae::backward(y, gradient)));
+    const auto* dense = std::get_if<Tensor>(&y);
+    const bool same = same_pattern(y, gradient);
+    CHECK(same || dense != nullptr, "relu backward: {} has a gradient over the same stored places, got {}", describe(y),
+          describe(gradient));
+    const Tensor there = same ? stored_values(y) : elements_at(*dense, gradient);
+    to.add(0, with_stored_values(gradient, sae::backward(there, stored_values(gradient))));
   }
 };
 

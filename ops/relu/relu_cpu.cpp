@@ -24,17 +24,6 @@ void relu_backward(const T* y, const T* g, T* out, int64_t count) {
   });
 }
 
-template <class T>
-void relu_backward_at(const T* y, int64_t cols, const SparseRows& pattern, const T* g, T* out) {
-  parallel_for(pattern.rows, 64, [&](int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      for (int64_t e = pattern.begin(row); e < pattern.end(row); ++e) {
-        out[e] = y[row * cols + pattern.index[e]] > 0 ? g[e] : T{0};
-      }
-    }
-  });
-}
-
 int64_t mark_positive(const float* x, int64_t cols, uint64_t* words) {
   return SIMD_CALL(mark_positive, x, cols, words);
 }
@@ -91,13 +80,11 @@ void gather_positive_rows(const T* x, int64_t rows, int64_t cols, const uint64_t
 
 template void relu<float>(const float*, float*, int64_t);
 template void relu_backward<float>(const float*, const float*, float*, int64_t);
-template void relu_backward_at<float>(const float*, int64_t, const SparseRows&, const float*, float*);
 template void mark_positive_rows<float>(const float*, int64_t, int64_t, uint64_t*, int64_t*);
 template void gather_positive_rows<float>(const float*, int64_t, int64_t, const uint64_t*, const int64_t*, int32_t*,
                                           float*);
 template void relu<double>(const double*, double*, int64_t);
 template void relu_backward<double>(const double*, const double*, double*, int64_t);
-template void relu_backward_at<double>(const double*, int64_t, const SparseRows&, const double*, double*);
 template void mark_positive_rows<double>(const double*, int64_t, int64_t, uint64_t*, int64_t*);
 template void gather_positive_rows<double>(const double*, int64_t, int64_t, const uint64_t*, const int64_t*, int32_t*,
                                            double*);

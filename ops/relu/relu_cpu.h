@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include "engine/layout.h"
 #include "engine/simd.h"
 
 namespace sae {
@@ -21,10 +20,6 @@ void relu(const T* x, T* y, int64_t count);
 /// out = g where y > 0, else 0.
 template <class T>
 void relu_backward(const T* y, const T* g, T* out, int64_t count);
-
-/// The same for a sparse gradient of a dense y [rows, cols]: g and out are [stored] over `pattern`.
-template <class T>
-void relu_backward_at(const T* y, int64_t cols, const SparseRows& pattern, const T* g, T* out);
 
 /// Words of one bit for each element of a row: bit col % 64 of word col / 64.
 inline int64_t words_per_row(int64_t cols) { return (cols + 63) / 64; }

@@ -120,19 +120,7 @@ inline Variable at_pattern(const Variable& dense, const Value& pattern) {
   };
   const Tensor& matrix = require_dense("at_pattern", dense.value);
   if (std::holds_alternative<Tensor>(pattern)) return dense;
-  const Tensor& shape_of = stored_values(pattern);
-  Writable out = Tensor::empty(matrix.device(), shape_of.shape(), matrix.dtype());
-  visit_real("at_pattern", matrix.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto* fixed = std::get_if<RowSparse>(&pattern);
-    const auto* varying = std::get_if<CompressedRows>(&pattern);
-    const int32_t* index = (fixed != nullptr ? fixed->columns.index() : varying->index).data<int32_t>();
-    for (int64_t row = 0, e = 0; row < matrix.rows(); ++row) {
-      const int64_t end = fixed != nullptr ? e + fixed->columns.k() : varying->offsets.data<int64_t>()[row + 1];
-      for (; e < end; ++e) out.data<T>()[e] = matrix.data<T>()[row * matrix.cols() + index[e]];
-    }
-  });
-  Value value = with_stored_values(pattern, std::move(out).freeze());
+  Value value = with_stored_values(pattern, elements_at(matrix, pattern));
   if (dense.tape == nullptr) return value;
   return dense.tape->record(std::move(value), std::make_unique<AtPatternNode>(), {&dense});
 }
