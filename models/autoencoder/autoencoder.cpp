@@ -76,7 +76,7 @@ enum : uint64_t { decoder_stream = 1, probe_stream = 2 };
 
 Parameter unit_rows(Device& device, int64_t rows, int64_t width, Dtype dtype, uint64_t seed, uint64_t stream) {
   Parameter directions("directions", normal_tensor(device, {rows, width}, dtype, Philox(seed, stream)));
-  normalize_rows(directions);
+  normalise_rows(directions);
   return directions;
 }
 

@@ -178,7 +178,7 @@ void Trainer::update_parameters() {
 std::optional<Autoencoder> Trainer::averaged() const {
   if (!options_.averaging || steps_done_ == 0) return std::nullopt;
   Parameter decoder("decoder", averages_[2].value());
-  normalize_rows(decoder);
+  normalise_rows(decoder);
   return Autoencoder(autoencoder_.options(), averages_[0].value(), averages_[1].value(), decoder.value(),
                      averages_[3].value());
 }

@@ -1,0 +1,53 @@
+#include "experiments/compare_activations/learning_rate_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/error.h"
+
+namespace sae {
+
+double LearningRateTrials::best() const {
+  CHECK(!loss.empty(), "learning rate search: no trial");
+  return std::min_element(loss.begin(), loss.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+namespace {
+
+bool at_edge(const LearningRateTrials& trials) {
+  return trials.best() == trials.loss.begin()->first || trials.best() == trials.loss.rbegin()->first;
+}
+
+/// One step beyond the better of the two edges.
+double beyond(const LearningRateTrials& trials, double ratio) {
+  const bool upper = trials.loss.rbegin()->second <= trials.loss.begin()->second;
+  return upper ? trials.loss.rbegin()->first * ratio : trials.loss.begin()->first / ratio;
+}
+
+}  // namespace
+
+std::vector<LearningRateTrials> search_learning_rates(
+    size_t contestants, const std::vector<double>& grid, int most_extensions,
+    const std::function<double(size_t contestant, double learning_rate)>& run) {
+  CHECK(grid.size() >= 2 && std::is_sorted(grid.begin(), grid.end()) && grid.front() > 0,
+        "learning rate search: the grid needs at least two ascending rates above 0");
+  const double ratio = grid[1] / grid[0];
+  std::vector<LearningRateTrials> all(contestants);
+  const auto attempt = [&](size_t contestant, double rate) {
+    const double loss = run(contestant, rate);
+    all[contestant].loss[rate] = std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
+  };
+  for (size_t contestant = 0; contestant < contestants; ++contestant) {
+    for (const double rate : grid) attempt(contestant, rate);
+  }
+  for (int extension = 0; extension < most_extensions; ++extension) {
+    if (std::none_of(all.begin(), all.end(), at_edge)) break;
+    for (size_t contestant = 0; contestant < contestants; ++contestant)
+      attempt(contestant, beyond(all[contestant], ratio));
+  }
+  return all;
+}
+
+}  // namespace sae

@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "engine/error.h"
+#include "engine/files/atomic_file.h"
+#include "experiments/compare_activations/results.h"
+
+namespace sae {
+namespace {
+
+std::string quoted(const std::string& text) {  // for gnuplot's single quotes
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
+}
+
+/// Data blocks inside the script, so that the figure can be redrawn from one file.
+std::string data_block(const std::string& name, const std::vector<ResultRow>& rows, const std::string& activation,
+                       bool whole) {
+  std::vector<std::pair<double, double>> points;
+  for (const ResultRow& row : rows) {
+    if (row.activation == activation && (row.part == 1) == whole) points.emplace_back(row.l0, row.normalised_mse);
+  }
+  std::sort(points.begin(), points.end());
+  std::string text = name + " << EOD\n";
+  for (const auto& [l0, mse] : points) text += fmt::format("{} {}\n", l0, mse);
+  return text + "EOD\n";
+}
+
+std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
+  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000"};
+  std::set<std::string> activations;
+  for (const ResultRow& row : rows) activations.insert(row.activation);
+  std::string blocks, curves;
+  int index = 0;
+  for (const std::string& activation : activations) {
+    const std::string colour = colours[static_cast<size_t>(index) % colours.size()];
+    const std::string whole = fmt::format("$whole{}", index), half = fmt::format("$half{}", index);
+    const bool has_half = std::any_of(
+        rows.begin(), rows.end(), [&](const ResultRow& row) { return row.activation == activation && row.part != 1; });
+    blocks += data_block(whole, rows, activation, true);
+    if (!curves.empty()) curves += ", \\\n     ";
+    curves += fmt::format("{} with linespoints pt 7 ps 0.9 lw 2 lc rgb '{}' title '{}'", whole, colour, activation);
+    if (has_half) {
+      blocks += data_block(half, rows, activation, false);
+      curves +=
+          fmt::format(", \\\n     {} with linespoints pt 6 ps 0.8 lw 1 dt 2 lc rgb '{}' title '{}, half the tokens'",
+                      half, colour, activation);
+    }
+    ++index;
+  }
+  const std::string name = std::filesystem::path(path).filename();
+  return fmt::format(
+      "# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}"
+      "set title {2}\nset xlabel 'L0 (mean number of active latents)'\n"
+      "set ylabel 'normalised MSE (1 = predicting the mean)'\n"
+      "set logscale xy\nset grid\nset key top right\n"
+      "set xtics add (4, 8, 16, 32, 64, 128, 256, 512)\nset ytics add (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)\n"
+      "set terminal svg size 800,560 background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\nplot {3}\n"
+      "set terminal pngcairo size 1200,840 font 'DejaVu Sans,14'\nset output '{0}.png'\nreplot\n",
+      name, blocks, quoted(title), curves);
+}
+
+}  // namespace
+
+void draw_plot(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
+  write_file(path + ".gp", script(path, title, rows), IfExists::replace);
+  const std::filesystem::path file(path);
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  const auto shell_quoted = [](const std::string& text) {
+    std::string out = "'";
+    for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+    return out + "'";
+  };
+  const std::string command =
+      fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()), shell_quoted(file.filename().string() + ".gp"));
+  const int code = std::system(command.c_str());
+  CHECK(code == 0, "plot: '{}' failed (exit code {}); is gnuplot installed (Debian: gnuplot-nox)?", command, code);
+}
+
+}  // namespace sae

@@ -1,0 +1,94 @@
+#include "experiments/compare_activations/results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "engine/error.h"
+#include "engine/files/atomic_file.h"
+
+namespace sae {
+
+void write_results_csv(const std::string& path, const std::vector<ResultRow>& rows) {
+  std::string text =
+      "activation,target_l0,latents,k,l1,learning_rate,seed,tokens,part,weights,l0,normalised_mse,per_row_mse,"
+      "explained_variance,l1_norm,dead_fraction,validation_mse,seconds\n";
+  for (const ResultRow& r : rows) {
+    text += fmt::format(
+        "{},{},{},{},{:.6g},{:.6g},{},{},{},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.5f},{:.5f},{:.6f},{:.1f}\n", r.activation,
+        r.target_l0, r.latents, r.k, r.l1, r.learning_rate, r.seed, r.tokens, r.part, r.weights, r.l0, r.normalised_mse,
+        r.per_row_mse, r.explained_variance, r.l1_norm, r.dead_fraction, r.validation_mse, r.seconds);
+  }
+  write_file(path, text, IfExists::replace);
+}
+
+namespace {
+
+double number_of(const std::string& text, const std::string& where) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  CHECK(error == std::errc() && end == text.data() + text.size() && std::isfinite(value), "{}: '{}' is not a number",
+        where, text);
+  return value;
+}
+
+}  // namespace
+
+std::vector<ExpectedPoint> read_expected(const std::string& path) {
+  std::ifstream in(path);
+  CHECK(in, "{}: cannot be read", path);
+  std::vector<ExpectedPoint> points;
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    if (number == 1 || line.empty() || line[0] == '#') continue;  // the header
+    const std::string where = fmt::format("{}:{}", path, number);
+    std::vector<std::string> fields;
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) fields.push_back(cell);
+    CHECK(fields.size() == 6, "{}: expected 6 fields, got {}", where, fields.size());
+    points.push_back({fields[0], number_of(fields[1], where), number_of(fields[2], where), number_of(fields[3], where),
+                      number_of(fields[4], where), number_of(fields[5], where)});
+  }
+  return points;
+}
+
+Verdict compare_with_expected(const std::vector<ResultRow>& rows, const std::vector<ExpectedPoint>& expected) {
+  Verdict verdict{"", true};
+  verdict.table = fmt::format("{:<10} {:>9}  {:>8} {:>18}  {:>8} {:>18}  {}\n", "activation", "target L0", "L0",
+                              "expected", "NMSE", "expected", "");
+  int wrong = 0, compared = 0;
+  for (const ResultRow& row : rows) {
+    if (row.part != 1) continue;
+    const auto match = std::find_if(expected.begin(), expected.end(), [&](const ExpectedPoint& point) {
+      return point.activation == row.activation && point.target_l0 == row.target_l0;
+    });
+    std::string l0 = "-", mse = "-", word = "no expectation";
+    if (match != expected.end()) {
+      const bool right = std::abs(row.l0 - match->l0) <= match->l0_tolerance &&
+                         std::abs(row.normalised_mse - match->normalised_mse) <= match->mse_tolerance;
+      l0 = fmt::format("{:.1f} +- {:.1f}", match->l0, match->l0_tolerance);
+      mse = fmt::format("{:.4f} +- {:.4f}", match->normalised_mse, match->mse_tolerance);
+      word = right ? "as expected" : "DIFFERS";
+      ++compared;
+      wrong += !right;
+    }
+    verdict.table += fmt::format("{:<10} {:>9}  {:>8.2f} {:>18}  {:>8.4f} {:>18}  {}\n", row.activation, row.target_l0,
+                                 row.l0, l0, row.normalised_mse, mse, word);
+  }
+  verdict.right = wrong == 0 && compared == static_cast<int>(expected.size());
+  if (verdict.right) {
+    verdict.table += fmt::format("verdict: right, all {} points lie within their tolerances\n", compared);
+  } else if (wrong > 0) {
+    verdict.table += fmt::format("verdict: {} of {} points lie outside their tolerances\n", wrong, compared);
+  } else {
+    verdict.table += fmt::format("verdict: only {} of {} expected points were obtained\n", compared, expected.size());
+  }
+  return verdict;
+}
+
+}  // namespace sae
