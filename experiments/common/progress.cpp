@@ -21,9 +21,13 @@ std::string format_duration(double seconds) {
 }
 
 std::string format_count(int64_t count) {
-  std::string text = fmt::format("{}", count);
-  const int64_t first = count < 0 ? 1 : 0;
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > first; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  const std::string digits = fmt::format("{}", count);
+  std::string text;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const bool after_digit = i > 0 && digits[i - 1] != '-';
+    if (after_digit && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
   return text;
 }
 

@@ -26,9 +26,10 @@ void rotate_row(float* x, int64_t heads, int64_t head_dim, RotaryPairs pairs, co
 
 }  // namespace
 
-RotaryTable RotaryTable::make(Device& device, Dtype dtype, int64_t positions, int64_t head_dim, double base,
-                              RotaryPairs pairs) {
-  CHECK(positions >= 0 && head_dim > 0 && head_dim % 2 == 0 && base > 0,
+RotaryTable RotaryTable::make(Device& device, Dtype dtype, int64_t first, int64_t positions, int64_t head_dim,
+                              double base, RotaryPairs pairs) {
+  CHECK(first >= 0 && positions > 0, "rotary: {} positions from {} on", positions, first);
+  CHECK(head_dim > 0 && head_dim % 2 == 0 && base > 0,
         "rotary: expected an even head size and a positive base, got {} and {}", head_dim, base);
   Writable cosine = Tensor::empty(device, {positions, head_dim}, dtype);
   Writable sine = Tensor::empty(device, {positions, head_dim}, dtype);
@@ -44,11 +45,11 @@ RotaryTable RotaryTable::make(Device& device, Dtype dtype, int64_t positions, in
     parallel_for(positions, grain_for(32 * head_dim), [&](int64_t begin, int64_t end) {
       for (int64_t position = begin; position < end; ++position) {
         for (int64_t pair = 0; pair < head_dim / 2; ++pair) {
-          const double angle = static_cast<double>(position) * frequencies[static_cast<size_t>(pair)];
-          const int64_t first = position * head_dim + (distance == 1 ? 2 * pair : pair), second = first + distance;
-          cosines[first] = cosines[second] = static_cast<T>(std::cos(angle));
-          sines[second] = static_cast<T>(std::sin(angle));
-          sines[first] = -sines[second];
+          const double angle = static_cast<double>(first + position) * frequencies[static_cast<size_t>(pair)];
+          const int64_t one = position * head_dim + (distance == 1 ? 2 * pair : pair), other = one + distance;
+          cosines[one] = cosines[other] = static_cast<T>(std::cos(angle));
+          sines[other] = static_cast<T>(std::sin(angle));
+          sines[one] = -sines[other];
         }
       }
     });
@@ -56,15 +57,12 @@ RotaryTable RotaryTable::make(Device& device, Dtype dtype, int64_t positions, in
   return {std::move(cosine).freeze(), std::move(sine).freeze(), pairs};
 }
 
-Tensor rotary(Variable x, int64_t heads, const RotaryTable& table, int64_t length, int64_t first_position) {
+Tensor rotary(Variable x, int64_t heads, const RotaryTable& table) {
   const Tensor& in = require_constant("rotary", x);
-  const int64_t head_dim = table.cosine.cols(), rows = in.rows(), cols = in.cols();
+  const int64_t head_dim = table.cosine.cols(), rows = in.rows(), cols = in.cols(), length = table.positions();
   CHECK(heads >= 0 && heads * head_dim <= cols && in.dtype() == table.cosine.dtype(),
         "rotary: {} heads of {} ({}) in rows {}", heads, head_dim, name_of(table.cosine.dtype()), in.describe());
-  CHECK(length > 0 && rows % length == 0, "rotary: {} rows are no whole number of contexts of {}", rows, length);
-  CHECK(first_position >= 0 && first_position + length <= table.cosine.rows(),
-        "rotary: positions {} to {} with a table of {}", first_position, first_position + length - 1,
-        table.cosine.rows());
+  CHECK(rows % length == 0, "rotary: {} rows are no whole number of contexts of {}", rows, length);
   if (in.device().kind() != DeviceKind::cpu) refuse_device("rotary", in.device().kind());
   const Dtype dtype = in.dtype();
   Writable y = std::get<Tensor>(std::move(x.value)).into_writable();
@@ -75,7 +73,7 @@ Tensor rotary(Variable x, int64_t heads, const RotaryTable& table, int64_t lengt
     const T* sine = table.sine.data<T>();
     parallel_for(rows, grain_for(heads * head_dim), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const int64_t at = (first_position + r % length) * head_dim;
+        const int64_t at = r % length * head_dim;
         rotate_row(data + r * cols, heads, head_dim, table.pairs, cosine + at, sine + at);
       }
     });

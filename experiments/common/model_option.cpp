@@ -1,0 +1,48 @@
+#include "experiments/common/model_option.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace sae {
+
+std::string fetched_model_path() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const std::string base =
+      cache != nullptr && *cache != '\0' ? cache : (home != nullptr ? home : ".") + std::string("/.cache");
+  return base + "/sae.cpp/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+}
+
+void declare_model(Options& options, bool with_precision) {
+  options.text("model", "FILE",
+               "the language model, a GGUF file; without it, the one that experiments/fetch.sh fetched");
+  if (with_precision) {
+    options.text("precision", "bf16", "f32|bf16",
+                 "of the products with the model's weights; the residual stream is float32 in any case");
+  }
+  options.integer("threads", 0, "N", "threads; 0: as many as there are cores");
+}
+
+std::string model_path(const Options& options) {
+  if (options.given("model")) return options.get_text("model");
+  std::string path = fetched_model_path();
+  CHECK(std::filesystem::exists(path),
+        "no model at '{}': run 'experiments/fetch.sh --model', or name one with --model FILE.gguf", path);
+  return path;
+}
+
+Precision model_precision(const Options& options) {
+  const std::string text = options.get_text("precision");
+  CHECK(text == "f32" || text == "bf16", "--precision: expected f32 or bf16, got '{}'", text);
+  return text == "bf16" ? Precision::bf16 : Precision::f32;
+}
+
+void apply_threads(const Options& options) {
+  const int64_t threads_wanted = options.get_integer("threads", 0, 4096);
+  if (threads_wanted > 0) set_threads(static_cast<int>(threads_wanted));
+}
+
+}  // namespace sae

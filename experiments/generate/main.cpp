@@ -1,0 +1,97 @@
+// Continues a prompt: a person sees at once whether the language model is right.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <optional>
+
+#include "engine/error.h"
+#include "experiments/common/model_option.h"
+#include "experiments/common/options.h"
+#include "experiments/generate/sampler.h"
+#include "models/language_model/language_model.h"
+
+namespace sae {
+namespace {
+
+constexpr const char* description = R"(Continues a prompt with a language model, token by token.
+
+The prompt and its continuation go to standard output, speeds to standard error. By default every token is the likeliest
+one, so that the same prompt always gives the same text; with --temperature 1 tokens are drawn by their probabilities.
+
+  generate --prompt "The capital of France is" --tokens 20
+  generate --prompt "What is a sparse autoencoder?" --chat --tokens 100)";
+
+void declare(Options& options) {
+  options.group("What to continue");
+  options.text("prompt", "TEXT", "the text to continue");
+  options.flag("chat", "wrap the prompt as a chat model's user message, and stop at the end of its answer");
+  options.integer("tokens", 40, "N", "how many tokens to add at most");
+  options.flag("ignore-end", "go on after the token that ends a text");
+  options.group("How to choose");
+  options.number("temperature", 0, "T", "0 takes the likeliest token; 1 draws by the model's probabilities");
+  options.integer("top-k", 0, "K", "draw among the K likeliest tokens only; 0: among all");
+  options.integer("seed", 0, "N", "of the draws");
+  options.group("With which model");
+  declare_model(options);
+}
+
+/// The messages as SmolLM2 and other models with <|im_start|> were trained on them.
+std::string chat_text(const std::string& message) {
+  return "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+         "<|im_start|>user\n" +
+         message + "<|im_end|>\n<|im_start|>assistant\n";
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int generate(const Options& options) {
+  apply_threads(options);
+  const std::string prompt = options.get_text("prompt");
+  const int64_t wanted = options.get_integer("tokens", 1, 1 << 24);
+  const bool chat = options.get_flag("chat");
+  Sampler sampler({options.get_number("temperature"), options.get_integer("top-k"),
+                   static_cast<uint64_t>(options.get_integer("seed"))});
+
+  const auto start = std::chrono::steady_clock::now();
+  const auto device = Device::open(DeviceKind::cpu);
+  LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
+  const double load_seconds = seconds_since(start);
+
+  std::vector<int32_t> ids = model.tokenizer().encode(chat ? chat_text(prompt) : prompt, chat);
+  CHECK(!ids.empty(), "the prompt is empty; give some text to --prompt");
+  KeyValueCache cache = model.make_cache(static_cast<int64_t>(ids.size()) + wanted);
+  if (!chat) fmt::print("{}", prompt);
+  std::fflush(stdout);
+
+  const auto prompt_start = std::chrono::steady_clock::now();
+  Tensor logits = model.extend(cache, ids);
+  const double prompt_seconds = seconds_since(prompt_start);
+  const auto text_start = std::chrono::steady_clock::now();
+  int64_t added = 0;
+  while (added < wanted) {
+    const int32_t id = sampler.choose({logits.data<float>(), static_cast<size_t>(logits.cols())});
+    const bool ends = id == model.tokenizer().end_of_turn() || id == model.tokenizer().end_of_text();
+    if (ends && !options.get_flag("ignore-end")) break;
+    fmt::print("{}", model.tokenizer().piece(id));
+    std::fflush(stdout);
+    if (++added < wanted) logits = model.extend(cache, std::span<const int32_t>(&id, 1));
+  }
+  const double text_seconds = seconds_since(text_start);
+  fmt::print("\n");
+  fmt::print(stderr, "{}: loaded in {:.2f} s; prompt {} tokens, {:.0f} tokens/s; text {} tokens, {:.0f} tokens/s\n",
+             model.name(), load_seconds, ids.size(), static_cast<double>(ids.size()) / prompt_seconds, added,
+             static_cast<double>(added) / text_seconds);
+  return 0;
+}
+
+}  // namespace
+}  // namespace sae
+
+int main(int argc, char** argv) {
+  sae::Options options("generate", sae::description);
+  sae::declare(options);
+  return sae::run_program(options, argc, argv, [&] { return sae::generate(options); });
+}

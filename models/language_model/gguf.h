@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/files/mapped_file.h"
+#include "engine/shape.h"
+
+namespace sae {
+
+/// A GGUF file (version 2 or 3, little-endian): metadata under names, then tensors of possibly quantised weights. The
+/// file is mapped, and texts and weights are views of it.
+///
+/// Everything that the file claims is checked when it is opened, before anything of the claimed size is made: counts
+/// against the bytes that are left, lengths, types, alignment, every tensor inside the file and none over another.
+/// Errors name the file, the byte and the reason.
+class GgufFile {
+ public:
+  struct TextArray {
+    std::vector<std::string_view> texts;
+  };
+  struct NumberArray {
+    uint32_t kind = 0;  ///< the format's number for the type of the elements
+    std::span<const std::byte> bytes;
+  };
+  using MetadataValue = std::variant<bool, int64_t, double, std::string_view, TextArray, NumberArray>;
+
+  struct TensorInfo {
+    std::string_view name;
+    Shape shape;                       ///< row-major: the file's first dimension is the last extent
+    uint32_t type = 0;                 ///< how elements are stored: models/language_model/dequantise.h
+    uint64_t offset = 0;               ///< of its data in the file
+    std::span<const std::byte> bytes;  ///< empty for a type that dequantise.h does not know
+  };
+
+  explicit GgufFile(std::string path);
+
+  const std::string& name() const { return file_.name(); }
+  bool has(std::string_view key) const { return metadata_.contains(key); }
+  /// These throw, naming the file and the key, where the key is missing or of another kind.
+  int64_t integer(std::string_view key) const;
+  double number(std::string_view key) const;  ///< an integer counts as a number
+  std::string_view text(std::string_view key) const;
+  const std::vector<std::string_view>& texts(std::string_view key) const;
+  std::vector<double> numbers(std::string_view key) const;  ///< a list of any number type
+  /// The default where the key is missing; still throws where it is of another kind.
+  int64_t integer_or(std::string_view key, int64_t preset) const;
+  double number_or(std::string_view key, double preset) const;
+  bool boolean_or(std::string_view key, bool preset) const;
+
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  const TensorInfo* find_tensor(std::string_view name) const;
+  /// Throws where there is no such tensor, with both shapes where it has another, and for a quantisation that is not
+  /// supported: what remains is safe to make room for.
+  const TensorInfo& tensor(std::string_view name, const Shape& expected) const;
+  /// A tensor's elements as f32; `to` has as many as its shape.
+  void read(const TensorInfo& tensor, std::span<float> to) const;
+
+ private:
+  class Reader;
+  void read_metadata(Reader& reader, uint64_t count);
+  void read_tensor_table(Reader& reader, uint64_t count);
+  void place_tensors(uint64_t data_begin);
+  const MetadataValue& value(std::string_view key) const;
+  template <class T>
+  const T& expect(std::string_view key, const char* kind) const;
+
+  MappedFile file_;
+  std::map<std::string_view, MetadataValue, std::less<>> metadata_;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string_view, size_t, std::less<>> places_;
+  uint64_t alignment_ = 32;
+};
+
+}  // namespace sae

@@ -1,0 +1,142 @@
+#include "models/language_model/language_model.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/error.h"
+#include "models/language_model/gguf.h"
+#include "ops/cross_entropy/cross_entropy.h"
+
+namespace sae {
+namespace {
+
+/// Rows of logits that are made at once: 256 of 49,152 entries are 50 MB.
+constexpr int64_t logits_rows = 256;
+
+}  // namespace
+
+LanguageModel::LanguageModel(std::string name, Device& device, std::unique_ptr<Transformer> transformer,
+                             Tokenizer tokenizer)
+    : name_(std::move(name)),
+      device_(&device),
+      transformer_(std::move(transformer)),
+      tokenizer_(std::move(tokenizer)) {}
+
+LanguageModel LanguageModel::load(const std::string& path, Device& device, Precision precision) {
+  const GgufFile file(path);
+  // the architecture first: a file of another kind should be refused for what it is, not for its tokenizer
+  std::unique_ptr<Transformer> transformer = load_transformer(file, device, precision);
+  Tokenizer tokenizer(file);
+  CHECK(tokenizer.size() == transformer->sizes().vocabulary,
+        "{}: the tokenizer has {} tokens, but the embedding {} rows", path, tokenizer.size(),
+        transformer->sizes().vocabulary);
+  std::string name = std::filesystem::path(path).stem().string();
+  return LanguageModel(std::move(name), device, std::move(transformer), std::move(tokenizer));
+}
+
+Tensor LanguageModel::tokens(std::span<const int32_t> ids) const {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    CHECK(0 <= ids[i] && ids[i] < sizes().vocabulary, "{}: token {} at place {}; the vocabulary has {}", name_, ids[i],
+          i, sizes().vocabulary);
+  }
+  return Tensor::from(*device_, {static_cast<int64_t>(ids.size())}, ids);
+}
+
+Tensor LanguageModel::embed(const Tensor& ids) const { return transformer_->embed(ids); }
+
+void LanguageModel::check_length(int64_t rows, int64_t length) const {
+  CHECK(length > 0 && length <= sizes().context && rows % length == 0,
+        "{}: {} rows in contexts of {} positions; the model has up to {}", name_, rows, length, sizes().context);
+}
+
+Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin, int64_t end,
+                                 std::span<const SitePlace> places, std::vector<Tensor>* found) const {
+  check_length(residual.rows(), length);
+  CHECK(0 <= begin && begin <= end && end <= sizes().layers, "{}: blocks {} to {} of {}", name_, begin, end,
+        sizes().layers);
+  for (const SitePlace& place : places) {
+    CHECK(begin <= place.layer && place.layer < end, "{}: layer {} is not among blocks {} to {}", name_, place.layer,
+          begin, end - 1);
+  }
+  if (found != nullptr) found->assign(places.size(), Tensor());
+  BlockRun run;
+  run.length = length;
+  const auto shared = transformer_->prepare(*device_, run);
+  for (int64_t layer = begin; layer < end; ++layer) {
+    BlockSites sites;
+    for (const SitePlace& place : places) {
+      if (place.layer == layer) sites.wanted[static_cast<size_t>(place.site)] = true;
+    }
+    residual = transformer_->block(layer, std::move(residual), run, *shared, sites);
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (places[i].layer == layer) (*found)[i] = sites.values[static_cast<size_t>(places[i].site)];
+    }
+  }
+  return residual;
+}
+
+Tensor LanguageModel::final_norm(const Tensor& residual) const {
+  return transformer_->final_norm(residual, Dtype::f32);
+}
+
+Tensor LanguageModel::logits(const Tensor& residual) const {
+  const PackedMatrix& output = transformer_->output_layer();
+  return output.product(transformer_->final_norm(residual, output.input_dtype()));
+}
+
+std::vector<Tensor> LanguageModel::activations(const Tensor& ids, int64_t length,
+                                               std::span<const SitePlace> places) const {
+  int64_t end = 0;
+  for (const SitePlace& place : places) end = std::max(end, place.layer + 1);
+  std::vector<Tensor> found;
+  run_blocks(embed(ids), length, 0, end, places, &found);
+  return found;
+}
+
+Tensor LanguageModel::next_token_loss(const Tensor& residual, std::span<const int32_t> ids, int64_t length) const {
+  const int64_t rows = residual.rows();
+  check_length(rows, length);
+  CHECK(static_cast<int64_t>(ids.size()) == rows, "{}: {} tokens for {} rows", name_, ids.size(), rows);
+  std::vector<int32_t> targets(static_cast<size_t>(rows), no_target);
+  for (int64_t r = 0; r + 1 < rows; ++r) {
+    if ((r + 1) % length != 0) targets[static_cast<size_t>(r)] = ids[static_cast<size_t>(r + 1)];
+  }
+  const Tensor target = Tensor::from(*device_, {rows}, targets);
+  Writable losses = Tensor::empty(*device_, {rows}, Dtype::f32);
+  for (int64_t begin = 0; begin < rows; begin += logits_rows) {
+    const int64_t end = std::min(rows, begin + logits_rows);
+    const Tensor some =
+        cross_entropy(logits(residual.slice_rows(begin, end)), target.with_shape({rows, 1}).slice_rows(begin, end));
+    std::copy_n(some.data<float>(), end - begin, losses.data<float>() + begin);
+  }
+  return std::move(losses).freeze();
+}
+
+KeyValueCache LanguageModel::make_cache(int64_t capacity) const {
+  CHECK(capacity > 0 && capacity <= sizes().context, "{}: a text of {} tokens; the model sees up to {}", name_,
+        capacity, sizes().context);
+  KeyValueCache cache;
+  cache.capacity = capacity;
+  for (int64_t layer = 0; layer < sizes().layers; ++layer) {
+    cache.layers.push_back(Tensor::empty(*device_, {capacity, 2 * sizes().kv_columns}, Dtype::f32));
+  }
+  return cache;
+}
+
+Tensor LanguageModel::extend(KeyValueCache& cache, std::span<const int32_t> ids) const {
+  const auto count = static_cast<int64_t>(ids.size());
+  CHECK(count > 0, "{}: no tokens to go on from", name_);
+  CHECK(cache.length + count <= cache.capacity, "{}: {} tokens after {} in a cache of {}", name_, count, cache.length,
+        cache.capacity);
+  const BlockRun run = {count, cache.length, &cache};
+  const auto shared = transformer_->prepare(*device_, run);
+  Tensor residual = embed(tokens(ids));
+  BlockSites none;
+  for (int64_t layer = 0; layer < sizes().layers; ++layer) {
+    residual = transformer_->block(layer, std::move(residual), run, *shared, none);
+  }
+  cache.length += count;
+  return logits(residual.slice_rows(count - 1, count));
+}
+
+}  // namespace sae

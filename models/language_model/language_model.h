@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/language_model/tokenizer.h"
+#include "models/language_model/transformer.h"
+
+namespace sae {
+
+/// A place in a model at which activations are read.
+struct SitePlace {
+  int64_t layer = 0;  ///< block, counted from 0
+  Site site = Site::resid_post;
+};
+
+/// A frozen language model with its tokenizer. The residual stream between blocks is always f32; `precision` is that of
+/// the products with the weights.
+class LanguageModel {
+ public:
+  /// A GGUF file. Throws with file and reason on a file that is damaged, of an architecture, quantisation or tokenizer
+  /// that is not supported, or whose parts do not fit together.
+  static LanguageModel load(const std::string& path, Device& device, Precision precision);
+
+  /// "SmolLM2-135M-Instruct.Q4_1" : the file's name without folder and .gguf.
+  const std::string& name() const { return name_; }
+  const ModelSizes& sizes() const { return transformer_->sizes(); }
+  Tokenizer& tokenizer() { return tokenizer_; }
+  /// ceil(3 layers / 4) - 1: where the paper reads GPT-2 small's activations, block 8 of 12 counted from 1.
+  int64_t default_layer() const { return (3 * sizes().layers + 3) / 4 - 1; }
+
+  /// Contexts of `length` tokens, one after the other, as a tensor of ids. Throws on ids that the model does not have.
+  Tensor tokens(std::span<const int32_t> ids) const;
+
+  // The forward pass in its parts, so that activations may be read, and the residual stream changed, between blocks.
+  // Rows are contexts of `length` positions, one after the other; a batch's results do not depend on its other rows.
+
+  /// ids i32 [rows] to the residual stream before block 0, f32 [rows, width].
+  Tensor embed(const Tensor& ids) const;
+  /// The residual stream before block `end`, given that before block `begin`. Fills `found` with the activations at
+  /// `places`, which lie in these blocks, f32 [rows, width] each.
+  Tensor run_blocks(Tensor residual, int64_t length, int64_t begin, int64_t end, std::span<const SitePlace> places = {},
+                    std::vector<Tensor>* found = nullptr) const;
+  /// The last normalisation of the residual stream after all blocks, f32.
+  Tensor final_norm(const Tensor& residual) const;
+  /// Scores of the whole vocabulary, f32 [rows, vocabulary], from the residual stream after all blocks.
+  Tensor logits(const Tensor& residual) const;
+
+  /// The activations at `places` for these contexts; blocks beyond the last place are not run.
+  std::vector<Tensor> activations(const Tensor& ids, int64_t length, std::span<const SitePlace> places) const;
+  /// For each position the negative log-probability of the token that follows it, in nats, from the residual stream
+  /// after all blocks: f32 [rows], 0 at the last position of each context.
+  Tensor next_token_loss(const Tensor& residual, std::span<const int32_t> ids, int64_t length) const;
+
+  /// Room for `capacity` positions of one text.
+  KeyValueCache make_cache(int64_t capacity) const;
+  /// Appends the tokens to the text in the cache and gives the scores of what follows the last of them, f32
+  /// [1, vocabulary]. Throws where the cache is full.
+  Tensor extend(KeyValueCache& cache, std::span<const int32_t> ids) const;
+
+ private:
+  LanguageModel(std::string name, Device& device, std::unique_ptr<Transformer> transformer, Tokenizer tokenizer);
+  void check_length(int64_t rows, int64_t length) const;
+
+  std::string name_;
+  Device* device_;
+  std::unique_ptr<Transformer> transformer_;
+  Tokenizer tokenizer_;
+};
+
+}  // namespace sae
