@@ -14,7 +14,7 @@ int64_t checked_product(int64_t a, int64_t b) {
 
 }  // namespace
 
-Shape::Shape(std::initializer_list<int64_t> extents) : rank_(static_cast<int>(extents.size())) {
+Shape::Shape(std::span<const int64_t> extents) : rank_(static_cast<int>(extents.size())) {
   CHECK(extents.size() <= max_rank, "shape: at most {} extents, got {}", int{max_rank}, extents.size());
   elements_ = 1;
   rows_ = 1;

@@ -30,6 +30,8 @@ class TemporaryFolder {
   std::string path(std::string_view name) const { return folder_ + "/" + std::string(name); }
   /// Writes a file and returns its path.
   std::string write(std::string_view name, std::string_view bytes) const {
+    // Truncating an existing file makes ext4 write it to the disk at once, which takes most of a test's time.
+    std::filesystem::remove(path(name));
     std::ofstream file(path(name), std::ios::binary | std::ios::trunc);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     if (!file.flush()) throw std::runtime_error("cannot write " + path(name));
