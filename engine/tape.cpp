@@ -102,6 +102,7 @@ void Tape::deliver(int index, Value gradient) {
     entry.parameter->gradient.add(sae::densify(gradient, densified_));
     return;
   }
+  CHECK(entry.node != nullptr, "tape: backward ran already; record each step on a tape of its own");
   if (entry.column_sum_suffices && rows_of(gradient) != 1) gradient = column_sum(gradient);
   if (entry.gradients.empty()) {
     entry.gradients.push_back(std::move(gradient));

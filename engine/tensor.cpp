@@ -1,6 +1,7 @@
 #include "engine/tensor.h"
 
 #include <cstring>
+#include <limits>
 
 #include "engine/error.h"
 
@@ -29,6 +30,8 @@ void visit_float(Dtype dtype, F&& f) {
 }  // namespace
 
 Writable Tensor::empty(Device& device, Shape shape, Dtype dtype) {
+  CHECK(shape.elements() <= std::numeric_limits<int64_t>::max() / size_of(dtype), "tensor: {} {} is larger than memory",
+        name_of(dtype), shape.to_string());
   Tensor tensor;
   tensor.buffer_ = device.allocate(static_cast<size_t>(shape.elements() * size_of(dtype)));
   tensor.shape_ = shape;
