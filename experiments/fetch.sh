@@ -72,9 +72,11 @@ list_missing() {
   for package in "${packages[@]}"; do [ -n "$(cached_package "$package")" ] || missing+=("$package"); done
 }
 
+apt_options=(-o APT::Sandbox::User=root -o APT::Update::Error-Mode=any -o Acquire::Retries=2)
+
 # Downloads the missing packages; the arguments are further options for apt-get.
 download_packages() {
-  (cd "$work" && apt-get -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@" download "${missing[@]}" >&2) || true
+  (cd "$work" && apt-get -q "${apt_options[@]}" "$@" download "${missing[@]}" >&2) || true
   find "$work" -maxdepth 1 -name '*.deb' -exec mv -t "$cache/packages" {} +
   list_missing
 }
@@ -92,8 +94,7 @@ fetch_packages() {
     # The system's package lists are missing or out of date: make lists of our own, which needs no root.
     local lists=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/apt")
     mkdir -p "$work/lists/partial" "$work/apt/archives/partial"
-    apt-get -o APT::Sandbox::User=root -o Acquire::Retries=3 "${lists[@]}" update >&2 || true
-    download_packages "${lists[@]}"
+    if apt-get -q "${apt_options[@]}" "${lists[@]}" update >&2; then download_packages "${lists[@]}"; fi
   fi
   [ ${#missing[@]} -eq 0 ] ||
     stop "these Debian packages could not be reached: ${missing[*]}" \

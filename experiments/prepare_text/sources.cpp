@@ -1,7 +1,8 @@
 #include "experiments/prepare_text/sources.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
-#include <regex>
 #include <utility>
 
 #include "engine/error.h"
@@ -37,10 +38,10 @@ Enum find_name(const std::array<std::pair<std::string_view, Enum>, count>& names
   fail("{}: '{}' is no {} of text", place, name, what);
 }
 
-std::vector<std::string> split_fields(std::string_view line) {
+std::vector<std::string> split_fields(std::string_view line, char separator) {
   std::vector<std::string> fields;
   while (true) {
-    const size_t end = line.find('\t');
+    const size_t end = line.find(separator);
     fields.emplace_back(line.substr(0, end));
     if (end == std::string_view::npos) return fields;
     line.remove_prefix(end + 1);
@@ -134,7 +135,7 @@ std::vector<Source> parse_sources(std::string_view table, std::string_view name)
     table.remove_prefix(std::min(end + 1, table.size()));
     if (line.empty() || line.starts_with('#')) continue;
     const std::string place = fmt::format("{}:{}", name, number);
-    const std::vector<std::string> fields = split_fields(line);
+    const std::vector<std::string> fields = split_fields(line, '\t');
     CHECK(fields.size() == 5 || fields.size() == 6, "{}: expected five or six fields with tabs between, got {}", place,
           fields.size());
     sources.push_back({fields[0], find_name(formats, fields[1], "format", place),
@@ -147,11 +148,14 @@ std::vector<Source> parse_sources(std::string_view table, std::string_view name)
 
 std::vector<Page> read_source(const Source& source, const std::filesystem::path& package) {
   const fs::path folder = package / source.folder;
-  const std::regex left_out(source.left_out);
+  const std::vector<std::string> left_out = split_fields(source.left_out, ' ');
   std::vector<Page> pages;
   for (const std::string& file : list_files(folder, endings_of(source.format))) {
     const std::string base = fs::path(file).filename().string();
-    if (!source.left_out.empty() && std::regex_match(base, left_out)) continue;
+    const bool skip = std::any_of(left_out.begin(), left_out.end(), [&](const std::string& pattern) {
+      return fnmatch(pattern.c_str(), base.c_str(), 0) == 0;
+    });
+    if (skip) continue;
     for (Page& page : read_pages(source.format, folder / file, file)) pages.push_back(std::move(page));
   }
   CHECK(!pages.empty(), "{}: found no text of package '{}' there; has its layout changed?", folder.string(),

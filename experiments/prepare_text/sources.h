@@ -21,7 +21,7 @@ struct Source {
   Kind kind = Kind::own;
   std::string licence;
   std::string folder;    // where its text lies inside the package
-  std::string left_out;  // regular expression over the whole name of a file, or empty
+  std::string left_out;  // shell patterns for names of files, spaces between, or empty
 };
 
 std::string_view name_of(Kind kind);

@@ -258,13 +258,35 @@ TEST(PrepareText, Inflate) {
 }
 
 TEST(PrepareText, SourceTable) {
-  const auto sources = parse_sources("# c\nperl-doc\tpod\tmanual\tArtistic\tusr/share\tx\\.pod\n", "t");
+  const auto sources = parse_sources("# c\nperl-doc\tpod\tmanual\tArtistic\tusr/share\tx*.pod\n", "t");
   ASSERT_EQ(sources.size(), 1u);
   EXPECT_EQ(sources[0].format, Format::pod);
-  EXPECT_EQ(sources[0].left_out, "x\\.pod");
+  EXPECT_EQ(sources[0].left_out, "x*.pod");
   EXPECT_THAT(error_of([] { parse_sources("# c\na\tpdf\tmanual\tx\ty\n", "t"); }), HasSubstr("t:2: 'pdf'"));
   EXPECT_THAT(error_of([] { parse_sources("a b c\n", "t"); }), HasSubstr("t:1: expected five or six"));
   EXPECT_THROW(parse_sources("", "t"), Error);
+}
+
+TEST(PrepareText, TheProjectsOwnTableIsRead) {
+  const std::string table = SAE_GOLDEN "/../../experiments/prepare_text/sources.tsv";
+  EXPECT_GE(parse_sources(read_bytes(table), table).size(), 10u);
+}
+
+TEST(PrepareText, FilesLeftOutByPattern) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path("doc/sub"));
+  for (const char* file : {"doc/b.html", "doc/index.html", "doc/sub/genindex-A.html", "doc/sub/a.html", "doc/x.txt"}) {
+    folder.write(file, "<p>Text.</p>");
+  }
+  Source source;
+  source.folder = "doc";
+  source.left_out = "index.html genindex*.html";
+  const std::vector<Page> pages = read_source(source, folder.path(""));
+  ASSERT_EQ(pages.size(), 2u);
+  EXPECT_EQ(pages[0].name, "b.html");
+  EXPECT_EQ(pages[1].name, "sub/a.html");
+  source.left_out = "*";
+  EXPECT_THAT(error_of([&] { read_source(source, folder.path("")); }), HasSubstr("found no text"));
 }
 
 TEST(PrepareText, OwnFolder) {
