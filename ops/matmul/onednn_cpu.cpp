@@ -148,6 +148,8 @@ void run_packed(const Tensor& a, const memory::desc& weights, void* packed, Dtyp
 
 Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
   CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
+  // The library has no product of f32 factors with another output.
+  if (packing_->dtype == Dtype::f32 && output != Dtype::f32) return product(a).to(output);
   Writable y = Tensor::empty(a.device(), {a.rows(), outputs_}, output);
   if (a.rows() > 0) {
     run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, outputs_, y.raw(), output, false);
