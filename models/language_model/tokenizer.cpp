@@ -129,10 +129,10 @@ void Tokenizer::read_merges(const GgufFile& file) {
     CHECK(space != std::string_view::npos && space + 1 < lines[line].size(),
           "{}: merge {} is '{}', where two parts with a space between were expected", file.name(), line, lines[line]);
     const std::string_view left = lines[line].substr(0, space), right = lines[line].substr(space + 1);
+    const uint64_t key = pair_key(id_of(left, line), id_of(right, line));
     joined = left;
     joined += right;
-    const Merge merge = {static_cast<int32_t>(line), id_of(joined, line)};
-    merges_.emplace(pair_key(id_of(left, line), id_of(right, line)), merge);
+    merges_.emplace(key, Merge{static_cast<int32_t>(line), id_of(joined, line)});
   }
 }
 

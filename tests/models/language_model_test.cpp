@@ -1,0 +1,275 @@
+#include "models/language_model/language_model.h"
+
+#include <numeric>
+
+#include "engine/files/json.h"
+#include "engine/files/safetensors.h"
+#include "tests/models/reference_llama.h"
+#include "tests/models/subject_model.h"
+#include "tests/support/damage.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+using testing::GgufWriter;
+using testing::ReferenceLlama;
+using testing::Rows;
+using testing::to_double;
+using testing::worst_difference;
+
+std::vector<double> flat(const Rows& rows) {
+  std::vector<double> values;
+  for (const auto& row : rows) values.insert(values.end(), row.begin(), row.end());
+  return values;
+}
+
+class LanguageModelTest : public testing::CpuTest {
+ protected:
+  LanguageModelTest() : file_(reference_.write(5)) {
+    file_.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
+    std::vector<std::string> vocabulary = {"<|endoftext|>"};
+    for (char letter = 'a'; letter < 'p'; ++letter) vocabulary.emplace_back(1, letter);
+    vocabulary.emplace_back("ab");
+    file_.texts("tokenizer.ggml.tokens", vocabulary).texts("tokenizer.ggml.merges", {"a b"});
+  }
+  LanguageModel load(const GgufWriter& file, Precision precision = Precision::f32) {
+    return LanguageModel::load(folder_.write("tiny.gguf", file.bytes()), device_, precision);
+  }
+
+  ReferenceLlama reference_;
+  GgufWriter file_;
+  TemporaryFolder folder_;
+  const std::vector<int32_t> ids_ = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 16, 0, 11, 12};
+};
+
+TEST_F(LanguageModelTest, AgreesWithTheReferenceAtEverySite) {
+  const LanguageModel model = load(file_);
+  const auto expected = reference_.forward(ids_);
+  const auto length = static_cast<int64_t>(ids_.size());
+  std::vector<SitePlace> places;
+  for (int64_t layer = 0; layer < 2; ++layer) {
+    for (const Site site : {Site::resid_post, Site::resid_mid, Site::mlp_out, Site::attn_out})
+      places.push_back({layer, site});
+  }
+  std::vector<Tensor> found;
+  const Tensor ids = model.tokens(ids_);
+  const Tensor residual = model.run_blocks(model.embed(ids), length, 0, 2, places, &found);
+  for (size_t layer = 0; layer < 2; ++layer) {
+    EXPECT_LT(worst_difference(to_double(found[4 * layer]), flat(expected.resid_post[layer])), 2e-6);
+    EXPECT_LT(worst_difference(to_double(found[4 * layer + 1]), flat(expected.resid_mid[layer])), 2e-6);
+    EXPECT_LT(worst_difference(to_double(found[4 * layer + 2]), flat(expected.mlp_out[layer])), 3e-6);
+    EXPECT_LT(worst_difference(to_double(found[4 * layer + 3]), flat(expected.attn_out[layer])), 3e-6);
+  }
+  EXPECT_LT(worst_difference(to_double(model.final_norm(residual)), flat(expected.final_norm)), 3e-6);
+  EXPECT_LT(worst_difference(to_double(model.logits(residual)), flat(expected.logits)), 3e-6);
+
+  // losses from the reference's logits
+  const auto losses = model.next_token_loss(residual, ids_, length).to_vector<float>();
+  for (size_t t = 0; t + 1 < ids_.size(); ++t) {
+    double sum = 0;
+    for (const double logit : expected.logits[t]) sum += std::exp(logit);
+    EXPECT_NEAR(losses[t], std::log(sum) - expected.logits[t][static_cast<size_t>(ids_[t + 1])], 1e-5);
+  }
+  EXPECT_EQ(losses.back(), 0);
+}
+
+TEST_F(LanguageModelTest, Bfloat16ProductsAreClose) {
+  const LanguageModel model = load(file_, Precision::bf16);
+  const auto length = static_cast<int64_t>(ids_.size());
+  const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length, 0, 2);
+  const double error = worst_difference(to_double(residual), flat(reference_.forward(ids_).resid_post[1]));
+  EXPECT_LT(error, 0.02);
+  EXPECT_GT(error, 1e-5);  // or the option does nothing
+}
+
+TEST_F(LanguageModelTest, ABlockStopsAfterTheLastPlaceAndGoesOnFromThere) {
+  const LanguageModel model = load(file_);
+  const auto length = static_cast<int64_t>(ids_.size());
+  const Tensor ids = model.tokens(ids_);
+  const SitePlace place = {0, Site::resid_post};
+  const Tensor after_first = model.activations(ids, length, {&place, 1})[0];
+  const Tensor kept = Tensor::from(device_, after_first.shape(), after_first.to_vector<float>());
+  const Tensor all = model.run_blocks(model.embed(ids), length, 0, 2);
+  EXPECT_EQ(model.run_blocks(after_first, length, 1, 2).to_vector<float>(), all.to_vector<float>());
+  EXPECT_EQ(after_first.to_vector<float>(), kept.to_vector<float>());  // what was captured is not written over
+}
+
+TEST_F(LanguageModelTest, ContextsDoNotSeeEachOther) {
+  const LanguageModel model = load(file_);
+  const Tensor both = model.run_blocks(model.embed(model.tokens(std::span(ids_).first(20))), 10, 0, 2);
+  for (int64_t context = 0; context < 2; ++context) {
+    const auto part = std::span(ids_).subspan(static_cast<size_t>(10 * context), 10);
+    const Tensor alone = model.run_blocks(model.embed(model.tokens(part)), 10, 0, 2);
+    EXPECT_EQ(both.slice_rows(10 * context, 10 * context + 10).to_vector<float>(), alone.to_vector<float>());
+  }
+}
+
+TEST_F(LanguageModelTest, ExtendingACacheAgreesWithTheWholeText) {
+  const LanguageModel model = load(file_);
+  const auto length = static_cast<int64_t>(ids_.size());
+  const Tensor logits = model.logits(model.run_blocks(model.embed(model.tokens(ids_)), length, 0, 2));
+  KeyValueCache cache = model.make_cache(length);
+  size_t at = 0;
+  for (const size_t count : {7, 1, 1, 12}) {
+    const Tensor next = model.extend(cache, std::span(ids_).subspan(at, count));
+    at += count;
+    const auto row = static_cast<int64_t>(at) - 1;
+    EXPECT_LT(worst_difference(to_double(next), to_double(logits.slice_rows(row, row + 1))), 1e-6);
+  }
+  EXPECT_REFUSED(model.extend(cache, std::span(ids_).first(1)), "1 tokens after 21 in a cache of 21");
+}
+
+TEST_F(LanguageModelTest, DefaultLayer) {
+  EXPECT_EQ(load(file_).default_layer(), 1);  // ceil(3 * 2 / 4) - 1
+}
+
+TEST_F(LanguageModelTest, RefusesWhatItCannotDo) {
+  const auto changed = [&](const char* key, uint32_t value) {
+    GgufWriter file = file_;
+    file.remove(key).integer(key, value);
+    return file;
+  };
+  EXPECT_REFUSED(load(GgufWriter(file_).remove("general.architecture").text("general.architecture", "mamba")),
+                 "architecture 'mamba' is not supported; supported: llama");
+  EXPECT_REFUSED(load(GgufWriter(file_).remove("llama.block_count")), "the metadata lack 'llama.block_count'");
+  EXPECT_REFUSED(load(changed("llama.block_count", 3)), "the tensor 'blk.2.attn_norm.weight' is missing");
+  EXPECT_REFUSED(load(changed("llama.block_count", 1)), "is none that a llama of 1 layers has");
+  EXPECT_REFUSED(load(changed("llama.block_count", 0)), "'llama.block_count' is 0");
+  EXPECT_REFUSED(load(changed("llama.embedding_length", ~0u)), "'llama.embedding_length' is 4294967295");
+  EXPECT_REFUSED(load(changed("llama.embedding_length", 128)), "where the metadata ask for");
+  EXPECT_REFUSED(load(changed("llama.attention.head_count", 3)), "does not divide into 3 heads");
+  EXPECT_REFUSED(load(changed("llama.attention.head_count", 8)), "heads of 8 elements; multiples of 16");
+  EXPECT_REFUSED(load(changed("llama.rope.dimension_count", 8)), "'llama.rope.dimension_count' is 8");
+  EXPECT_REFUSED(load(GgufWriter(file_).text("llama.rope.scaling.type", "linear")), "rope scaling is not supported");
+  EXPECT_REFUSED(load(GgufWriter(file_).integer("llama.expert_count", 8)), "a mixture of experts is not supported");
+  EXPECT_REFUSED(load(GgufWriter(file_).remove_tensor("blk.1.ffn_up.weight")),
+                 "the tensor 'blk.1.ffn_up.weight' is missing");
+  EXPECT_REFUSED(load(GgufWriter(file_).tensor("blk.0.attn_q.bias", {64}, 0, std::string(256, '\0'))),
+                 "tensor 'blk.0.attn_q.bias' is none");
+  GgufWriter quantised = file_;
+  quantised.remove_tensor("blk.0.attn_q.weight").tensor("blk.0.attn_q.weight", {64, 64}, 14, std::string(4096, '\0'));
+  EXPECT_REFUSED(load(quantised), "tensor 'blk.0.attn_q.weight' is stored as Q6_K, which is not supported");
+  GgufWriter words = file_;
+  words.remove("tokenizer.ggml.tokens").texts("tokenizer.ggml.tokens", {"a", "b", "ab"});
+  EXPECT_REFUSED(load(words), "the tokenizer has 3 tokens, but the embedding 17 rows");
+  EXPECT_REFUSED(load(GgufWriter(file_).remove("tokenizer.ggml.merges")), "the metadata lack 'tokenizer.ggml.merges'");
+
+  const LanguageModel model = load(file_);
+  EXPECT_REFUSED(model.tokens(std::vector<int32_t>{1, 17}), "token 17 at place 1; the vocabulary has 17");
+  EXPECT_REFUSED(model.tokens(std::vector<int32_t>{-1}), "token -1");
+  const Tensor residual = model.embed(model.tokens(ids_));
+  EXPECT_REFUSED(model.run_blocks(residual, 20, 0, 2), "21 rows in contexts of 20 positions");
+  EXPECT_REFUSED(model.run_blocks(residual, 21, 0, 3), "blocks 0 to 3 of 2");
+  const SitePlace beyond = {2, Site::resid_post};
+  EXPECT_REFUSED(model.activations(model.tokens(ids_), 21, {&beyond, 1}), "blocks 0 to 3 of 2");
+  EXPECT_REFUSED(model.make_cache(41), "a text of 41 tokens; the model sees up to 40");
+  EXPECT_REFUSED(parse_site("resid"), "expected resid_post, resid_mid, mlp_out or attn_out");
+  EXPECT_EQ(parse_site("mlp_out"), Site::mlp_out);
+}
+
+TEST_F(LanguageModelTest, SurvivesDamagedFiles) {
+  const std::string whole = file_.bytes();
+  const ReadAll read = [&](const std::string& bytes) {
+    LanguageModel::load(folder_.write("tiny.gguf", bytes), device_, Precision::f32);
+    return std::string();
+  };
+  for (size_t length = 0; length < whole.size(); length += 97) EXPECT_TRUE(is_refused(read, whole.substr(0, length)));
+  expect_survives_edits(read, whole, 3, 300);
+}
+
+// --- the subject model ---------------------------------------------------------------------------------------------
+
+/// Distances to the golden float32 forward: the worst difference of any element relative to the largest element of its
+/// row, and the mean losses.
+struct Distances {
+  double hidden = 0, final_norm = 0, top10 = 0, loss = 0;
+  int64_t same_top1 = 0;
+};
+
+/// Each row by itself: position 0's entries are a thousand times those of the others.
+double worst_row_difference(const Tensor& actual, const Tensor& expected) {
+  double worst = 0;
+  for (int64_t r = 0; r < expected.rows(); ++r) {
+    worst = std::max(
+        worst, worst_difference(to_double(actual.slice_rows(r, r + 1)), to_double(expected.slice_rows(r, r + 1))));
+  }
+  return worst;
+}
+
+Distances distances_to_golden(const std::string& path, Device& device, Precision precision) {
+  const LanguageModel model = LanguageModel::load(path, device, precision);
+  const SafetensorsFile golden(SAE_GOLDEN "/smollm2_forward.safetensors");
+  const Json texts = Json::read(SAE_GOLDEN "/smollm2_forward.json");
+  Distances worst;
+  for (int64_t text = 0; text < 2; ++text) {
+    const auto named = [&](const std::string& name) { return golden.read(device, fmt::format("{}.{}", text, name)); };
+    const std::vector<int32_t> ids = named("token").to_vector<int32_t>();
+    std::vector<SitePlace> places;
+    for (const int64_t layer : {0, 10, 22, 28}) places.push_back({layer, Site::resid_post});
+    std::vector<Tensor> found;
+    const Tensor residual =
+        model.run_blocks(model.embed(model.tokens(ids)), 64, 0, model.sizes().layers, places, &found);
+    for (size_t i = 0; i < places.size(); ++i) {
+      const Tensor expected = named(fmt::format("resid_post.{}", places[i].layer));
+      worst.hidden = std::max(worst.hidden, worst_row_difference(found[i], expected));
+    }
+    worst.final_norm =
+        std::max(worst.final_norm, worst_row_difference(model.final_norm(residual), named("final_norm")));
+
+    const Tensor logits = model.logits(residual);
+    const auto top = named("top10_token").to_vector<int32_t>();
+    const auto log_probability = named("top10_log_probability").to_vector<float>();
+    for (int64_t t = 0; t < 64; ++t) {
+      const float* row = logits.data<float>() + t * logits.cols();
+      double sum = 0;
+      for (int64_t j = 0; j < logits.cols(); ++j) sum += std::exp(static_cast<double>(row[j]));
+      for (int64_t i = 0; i < 10; ++i) {
+        const auto at = static_cast<size_t>(10 * t + i);
+        const double ours = static_cast<double>(row[top[at]]) - std::log(sum);
+        worst.top10 = std::max(worst.top10, std::abs(ours - static_cast<double>(log_probability[at])));
+      }
+      worst.same_top1 += std::max_element(row, row + logits.cols()) - row == top[static_cast<size_t>(10 * t)] ? 1 : 0;
+    }
+    const auto losses = model.next_token_loss(residual, ids, 64).to_vector<float>();
+    const double mean = std::accumulate(losses.begin(), losses.end(), 0.0) / 63;
+    worst.loss = std::max(worst.loss, std::abs(mean - texts.at(text).at("mean_next_token_loss").number()));
+  }
+  return worst;
+}
+
+class SubjectModel : public testing::CpuTest {};
+
+TEST_F(SubjectModel, GoldenForwardInFloat32) {
+  REQUIRE_SUBJECT_MODEL(path);
+  const Distances worst = distances_to_golden(path, device_, Precision::f32);
+  EXPECT_LT(worst.hidden, 1e-4);
+  EXPECT_LT(worst.final_norm, 1e-4);
+  EXPECT_LT(worst.top10, 1e-3);
+  EXPECT_LT(worst.loss, 1e-4);
+  EXPECT_EQ(worst.same_top1, 128);
+}
+
+TEST_F(SubjectModel, GoldenForwardInBfloat16) {
+  REQUIRE_SUBJECT_MODEL(path);
+  const Distances worst = distances_to_golden(path, device_, Precision::bf16);
+  EXPECT_LT(worst.hidden, 0.1);
+  EXPECT_LT(worst.loss, 0.05);
+  EXPECT_GE(worst.same_top1, 120);
+}
+
+TEST_F(SubjectModel, TheCapitalOfFrance) {
+  REQUIRE_SUBJECT_MODEL(path);
+  LanguageModel model = LanguageModel::load(path, device_, Precision::bf16);
+  EXPECT_EQ(model.name(), "SmolLM2-135M-Instruct.Q4_1");
+  EXPECT_EQ(model.default_layer(), 22);
+  const std::vector<int32_t> ids = model.tokenizer().encode("The capital of France is");
+  KeyValueCache cache = model.make_cache(16);
+  const auto logits = model.extend(cache, ids).to_vector<float>();
+  const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  EXPECT_EQ(model.tokenizer().piece(static_cast<int32_t>(best)), " Paris");
+}
+
+}  // namespace
+}  // namespace sae

@@ -1,0 +1,194 @@
+#include "models/language_model/tokenizer.h"
+
+#include <map>
+
+#include "engine/files/json.h"
+#include "models/language_model/gguf.h"
+#include "tests/models/gguf_writer.h"
+#include "tests/models/subject_model.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::GgufWriter;
+
+// Letters a to f, space (spelt U+0120), newline (U+010A), the two bytes of e acute, and what merges make of them.
+const std::vector<std::string> vocabulary = {
+    "<|end|>",      "a", "b", "c", "d", "e", "f", "\u0120", "\u010a", "\u00c3", "\u00a9", "ab", "abc", "\u0120a", "cd",
+    "\u00c3\u00a9", "aa"};
+const std::vector<std::string> merges = {"a b", "c d", "ab c", "\u0120 a", "\u00c3 \u00a9", "a a"};
+
+GgufWriter small_tokenizer() {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
+  writer.texts("tokenizer.ggml.tokens", vocabulary).texts("tokenizer.ggml.merges", merges);
+  std::vector<int32_t> types(vocabulary.size(), 1);
+  types[0] = 3;
+  writer.integers("tokenizer.ggml.token_type", types).integer("tokenizer.ggml.eos_token_id", 0);
+  return writer;
+}
+
+class TokenizerTest : public ::testing::Test {
+ protected:
+  Tokenizer open(const GgufWriter& writer) { return Tokenizer(GgufFile(folder_.write("model.gguf", writer.bytes()))); }
+  std::vector<std::string> pieces(Tokenizer& tokenizer, std::string_view text, bool special = false) {
+    std::vector<std::string> all;
+    for (const int32_t id : tokenizer.encode(text, special)) all.emplace_back(tokenizer.piece(id));
+    return all;
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(TokenizerTest, MergesInOrderOfTheList) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  // "a b" stands before "c d", and "c d" before "ab c": so abcd is ab + cd, and abcf abc + f
+  EXPECT_THAT(pieces(tokenizer, "abcd"), ElementsAre("ab", "cd"));
+  EXPECT_THAT(pieces(tokenizer, "abcf"), ElementsAre("abc", "f"));
+  EXPECT_THAT(pieces(tokenizer, "aaa"), ElementsAre("aa", "a"));  // the leftmost pair first
+  EXPECT_THAT(pieces(tokenizer, "ab ad"), ElementsAre("ab", " a", "d"));
+  EXPECT_THAT(pieces(tokenizer, "d\u00e9"), ElementsAre("d", "\u00e9"));
+  EXPECT_THAT(pieces(tokenizer, ""), ElementsAre());
+}
+
+TEST_F(TokenizerTest, WordsDoNotMergeOverTheirBounds) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  // white space: the last before a word goes with it where it is a space; the rest is a word of its own
+  EXPECT_THAT(pieces(tokenizer, "a  a"), ElementsAre("a", " ", " a"));
+  EXPECT_THAT(pieces(tokenizer, "a\n\na"), ElementsAre("a", "\n", "\n", "a"));
+  EXPECT_THAT(pieces(tokenizer, "a\n a"), ElementsAre("a", "\n", " a"));
+  EXPECT_THAT(pieces(tokenizer, "a  "), ElementsAre("a", " ", " "));
+}
+
+TEST_F(TokenizerTest, InvalidUtf8IsEncodedAsItsBytes) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  const std::string half_character =
+      "a\xc3"
+      "b";
+  EXPECT_THAT(pieces(tokenizer, half_character), ElementsAre("a", "\xc3", "b"));
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(half_character)), half_character);
+  EXPECT_THAT(pieces(tokenizer, "\xa9\xc3\xa9"), ElementsAre("\xa9", "\u00e9"));
+}
+
+TEST_F(TokenizerTest, BytesWithoutATokenAreCounted) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  std::vector<int32_t> ids;
+  EXPECT_EQ(tokenizer.encode("azb\xff", ids), 2);
+  EXPECT_EQ(tokenizer.encode("azb\xff", ids), 2);  // the same from a word that was seen before
+  EXPECT_EQ(tokenizer.decode(ids), "abab");
+}
+
+TEST_F(TokenizerTest, SpecialTokensOnlyWhenAskedFor) {
+  GgufWriter writer = small_tokenizer();
+  Tokenizer tokenizer = open(writer);
+  EXPECT_THAT(tokenizer.encode("ab<|end|>a<|end|>", true), ElementsAre(11, 0, 1, 0));
+  std::vector<int32_t> ids;
+  EXPECT_EQ(tokenizer.encode("<|end|>", ids), 5);  // of "<|end|>" only e and d have tokens here
+  EXPECT_TRUE(tokenizer.is_special(0));
+  EXPECT_FALSE(tokenizer.is_special(1));
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{0, 1}), "<|end|>a");
+  EXPECT_EQ(tokenizer.end_of_turn(), 0);
+}
+
+/// Merges written from the definition: the pair that stands highest, the leftmost of equals, until there is none.
+std::vector<std::string> merged_by_definition(std::vector<std::string> parts) {
+  while (true) {
+    size_t best = merges.size(), place = 0;
+    for (size_t i = 0; i + 1 < parts.size(); ++i) {
+      for (size_t rank = 0; rank < best; ++rank) {
+        if (merges[rank] == parts[i] + " " + parts[i + 1]) best = rank, place = i;
+      }
+    }
+    if (best == merges.size()) return parts;
+    parts[place] += parts[place + 1];
+    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(place) + 1);
+  }
+}
+
+TEST_F(TokenizerTest, WordsOfEveryLengthAgreeWithTheDefinition) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  const Philox random(3, 0);
+  for (uint64_t length = 1; length < 140; ++length) {  // short words are merged one way, long ones another
+    std::string word;
+    std::vector<std::string> letters;
+    for (uint64_t i = 0; i < length; ++i) {
+      word += "aaabcdef"[random.below(length * 200 + i, 8)];
+      letters.push_back(word.substr(i, 1));
+    }
+    const auto expected = merged_by_definition(letters);
+    EXPECT_EQ(pieces(tokenizer, word), expected) << word;
+    EXPECT_EQ(pieces(tokenizer, word), expected) << "a second time: " << word;
+  }
+}
+
+TEST_F(TokenizerTest, AMillionLettersInOneWord) {
+  Tokenizer tokenizer = open(small_tokenizer());
+  EXPECT_EQ(tokenizer.encode(std::string(1000000, 'a')).size(), 500000u);
+}
+
+TEST_F(TokenizerTest, Refusals) {
+  const auto without = [](const char* key) { return small_tokenizer().remove(key); };
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges")), "model.gguf: the metadata lack 'tokenizer.ggml.merges'");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.tokens")), "the metadata lack 'tokenizer.ggml.tokens'");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {})), "merges is empty");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"a b", "a z"})),
+                 "merge 1 ('a z') has the part 'z', which is no token");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"b a"})), "the part 'ba'");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"ab"})), "merge 0 is 'ab'");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.pre").text("tokenizer.ggml.pre", "runes")),
+                 "the pre-tokenizer 'runes' is not supported; supported: smollm, gpt-2");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.model").text("tokenizer.ggml.model", "llama")),
+                 "the tokenizer 'llama' is not supported; supported: gpt2");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.token_type").integers("tokenizer.ggml.token_type", {1, 2})),
+                 "17 tokens, but 2 token types");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.eos_token_id").integer("tokenizer.ggml.eos_token_id", 17)),
+                 "tokenizer.ggml.eos_token_id is 17, outside the vocabulary of 17");
+  Tokenizer tokenizer = open(small_tokenizer());
+  EXPECT_REFUSED(tokenizer.decode(std::vector<int32_t>{17}), "tokenizer: no token 17; there are 17");
+  EXPECT_REFUSED(tokenizer.piece(-1), "tokenizer: no token -1");
+}
+
+// Token ids that llama.cpp's tokenizer gives for the subject model.
+TEST(SubjectTokenizer, GoldenIds) {
+  REQUIRE_SUBJECT_MODEL(path);
+  Tokenizer tokenizer{GgufFile(path)};
+  const Json cases = Json::read(SAE_GOLDEN "/tokenizer_smollm2.json");
+  ASSERT_EQ(cases.size(), 36);
+  for (int64_t i = 0; i < cases.size(); ++i) {
+    const std::string text = cases.at(i).at("text").text();
+    const std::vector<int64_t> expected = cases.at(i).at("ids").integers();
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    EXPECT_EQ(std::vector<int64_t>(ids.begin(), ids.end()), expected) << text;
+    EXPECT_EQ(tokenizer.decode(ids), text);
+  }
+}
+
+TEST(SubjectTokenizer, EveryByteSequenceThatHasTokensComesBack) {
+  REQUIRE_SUBJECT_MODEL(path);
+  Tokenizer tokenizer{GgufFile(path)};
+  EXPECT_EQ(tokenizer.size(), 49152);
+  EXPECT_EQ(tokenizer.piece(tokenizer.end_of_text()), "<|endoftext|>");
+  int64_t bytes_without_token = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    std::vector<int32_t> ids;
+    bytes_without_token += tokenizer.encode(std::string(1, static_cast<char>(byte)), ids);
+  }
+  EXPECT_EQ(bytes_without_token, 21);
+  const Philox random(11, 0);
+  for (uint64_t round = 0; round < 300; ++round) {
+    std::string text;
+    for (uint64_t i = 0; i < 1 + round; ++i) text += static_cast<char>(random.below(round * 1000 + i, 256));
+    std::vector<int32_t> ids;
+    const int64_t lost = tokenizer.encode(text, ids);
+    EXPECT_EQ(tokenizer.decode(ids).size() + static_cast<size_t>(lost), text.size());
+    if (lost == 0) {
+      EXPECT_EQ(tokenizer.decode(ids), text);
+    }
+  }
+  EXPECT_THAT(tokenizer.encode("<|im_start|>user", true), ElementsAre(1, 4093));
+}
+
+}  // namespace
+}  // namespace sae
