@@ -11,25 +11,20 @@ namespace {
 
 /// Sums in double: the mean of a residual stream is small beside its few massive channels.
 template <class T>
-void normalise_rows(T* x, int64_t rows, int64_t width, T* mean, T* norm) {
-  parallel_for(rows, grain_for(width), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      T* values = x + row * width;
-      double sum = 0;
-      for (int64_t i = 0; i < width; ++i) sum += values[i];
-      const T centre = static_cast<T>(sum / static_cast<double>(width));
-      double squares = 0;
-      for (int64_t i = 0; i < width; ++i) {
-        values[i] -= centre;
-        squares += static_cast<double>(values[i]) * values[i];
-      }
-      const T length = static_cast<T>(std::sqrt(squares));
-      const T scale = length > 0 ? 1 / length : T{0};
-      for (int64_t i = 0; i < width; ++i) values[i] *= scale;
-      if (mean != nullptr) mean[row] = centre;
-      if (norm != nullptr) norm[row] = length;
-    }
-  });
+void normalise_row(T* values, int64_t width, T* mean, T* norm) {
+  double sum = 0;
+  for (int64_t i = 0; i < width; ++i) sum += static_cast<double>(values[i]);
+  const T centre = static_cast<T>(sum / static_cast<double>(width));
+  double squares = 0;
+  for (int64_t i = 0; i < width; ++i) {
+    values[i] -= centre;
+    squares += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+  const T length = static_cast<T>(std::sqrt(squares));
+  const T scale = length > 0 ? 1 / length : T{0};
+  for (int64_t i = 0; i < width; ++i) values[i] *= scale;
+  *mean = centre;
+  *norm = length;
 }
 
 }  // namespace
@@ -42,7 +37,12 @@ NormalisedRows normalise(const Tensor& x) {
   visit_real("normalise", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     std::copy_n(x.data<T>(), x.elements(), rows.data<T>());
-    normalise_rows(rows.data<T>(), x.rows(), x.cols(), mean.data<T>(), norm.data<T>());
+    T *values = rows.data<T>(), *means = mean.data<T>(), *norms = norm.data<T>();
+    parallel_for(x.rows(), grain_for(x.cols()), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        normalise_row(values + row * x.cols(), x.cols(), means + row, norms + row);
+      }
+    });
   });
   return {std::move(rows).freeze(), std::move(mean).freeze(), std::move(norm).freeze()};
 }
@@ -62,8 +62,9 @@ Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm) {
   return std::move(out).freeze();
 }
 
-void normalise_in_place(float* x, int64_t rows, int64_t width, float* mean, float* norm) {
-  normalise_rows(x, rows, width, mean, norm);
+void normalise_in_place(float* x, int64_t rows, int64_t width) {
+  float mean = 0, norm = 0;
+  for (int64_t row = 0; row < rows; ++row) normalise_row(x + row * width, width, &mean, &norm);
 }
 
 }  // namespace sae

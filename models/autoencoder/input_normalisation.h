@@ -16,8 +16,8 @@ NormalisedRows normalise(const Tensor& x);
 /// y * norm + mean for each row.
 Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm);
 
-/// The same in place on `rows` x `width` floats: what a prefetching reader applies to a batch. mean and norm may be
-/// null.
-void normalise_in_place(float* x, int64_t rows, int64_t width, float* mean, float* norm);
+/// The same in place, on this thread alone: what a reader that runs ahead applies to its batches, beside the threads of
+/// the training step.
+void normalise_in_place(float* x, int64_t rows, int64_t width);
 
 }  // namespace sae

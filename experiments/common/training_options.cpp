@@ -1,0 +1,86 @@
+#include "experiments/common/training_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/error.h"
+#include "experiments/common/model_option.h"
+
+namespace sae {
+
+void declare_training_options(Options& options) {
+  options.group("Model")
+      .integer("latents", 4096, "N", "latents of the autoencoder")
+      .integer("k-aux", "N",
+               "dead latents that model the error (AuxK, topk only); 0 switches it off "
+               "[default: the power of two nearest to half the width]")
+      .group("Training")
+      .integer("batch-size", 1024, "N", "rows in a step")
+      .integer("tokens", "N",
+               "rows to train on in all; more than the store holds means further passes [default: one pass]")
+      .integer("seed", 0, "N", "seed of the initialisation and of the order of the rows")
+      .number("lr-warmup", 0, "PART", "part of the run over which the learning rate rises from 0")
+      .number("lr-decay", 0, "PART", "part of the run over which it falls to 0 at the end")
+      .number("l1-warmup", 0.05, "PART", "part of the run over which the L1 penalty rises from 0 (relu)")
+      .integer("dead-after", "N",
+               "rows without firing after which a latent is dead [default: 10 million, or a tenth of the run if less]")
+      .number("fired-above", 0, "VALUE", "a latent fires where its value is above this (the authors' code: 1e-3)")
+      .text("averaging", "on", "on|off", "keep a moving average of the weights; the better on validation data is saved")
+      .number("clip-norm", 0, "NORM", "largest norm of the whole gradient; 0: no clipping")
+      .text("precision", "bf16", "bf16|f32", "dense products in bfloat16 where the processor has them, or in float32")
+      .integer("threads", 0, "N", "processor threads; 0: all");
+}
+
+AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation) {
+  AutoencoderOptions model;
+  model.width = width;
+  model.latents = options.get_integer("latents", 1, 1 << 30);
+  model.activation = activation;
+  if (activation == Activation::topk) {
+    model.k_aux =
+        options.given("k-aux") ? options.get_integer("k-aux", 0, model.latents) : default_k_aux(width, model.latents);
+  }
+  return model;
+}
+
+TrainingOptions training_options(const Options& options, const AutoencoderOptions& model, int64_t tokens,
+                                 double data_variance) {
+  TrainingOptions training;
+  training.learning_rate = default_learning_rate(model.latents);
+  training.batch_size = options.get_integer("batch-size", 1, 1 << 24);
+  training.steps = tokens / training.batch_size;
+  CHECK(training.steps >= 1, "--tokens {} is less than one batch of {}", tokens, training.batch_size);
+  training.lr_warmup = options.get_number("lr-warmup", 0, 1);
+  training.lr_decay = options.get_number("lr-decay", 0, 1);
+  training.l1_warmup = options.get_number("l1-warmup", 0, 1);
+  training.dead_after = options.given("dead-after") ? options.get_integer("dead-after", 1, int64_t{1} << 60)
+                                                    : std::max<int64_t>(1, std::min<int64_t>(10'000'000, tokens / 10));
+  training.fired_above = options.get_number("fired-above", 0, 1e9);
+  const std::string averaging = options.get_text("averaging");
+  CHECK(averaging == "on" || averaging == "off", "--averaging: expected on or off, got '{}'", averaging);
+  training.averaging = averaging == "on";
+  training.clip_norm = options.get_number("clip-norm", 0, 1e30);
+  training.seed = static_cast<uint64_t>(options.get_integer("seed", 0, int64_t{1} << 62));
+  training.precision = model_precision(options);
+  training.mse_scale = 1.0 / data_variance;
+  return training;
+}
+
+void prepare_output(const std::string& folder, bool resume, bool overwrite) {
+  namespace fs = std::filesystem;
+  CHECK(!(resume && overwrite), "give --resume or --overwrite, not both");
+  if (overwrite && fs::exists(folder + "/options.txt")) {
+    // Only a folder that a run of ours made is emptied.
+    for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
+  }
+  CHECK(!fs::exists(folder) || fs::is_directory(folder), "{}: is a file, expected a folder", folder);
+  CHECK(!fs::exists(folder) || fs::is_empty(folder) || resume,
+        "{}: is not empty; go on with the run in it by --resume, replace that run by --overwrite, or give another "
+        "--output",
+        folder);
+  fs::create_directories(folder);
+}
+
+}  // namespace sae

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "experiments/common/options.h"
+#include "models/autoencoder/trainer.h"
+
+namespace sae {
+
+/// The options that `train` and `compare_activations` share: --latents, --batch-size, --k-aux, --dead-after,
+/// --lr-warmup,
+/// --lr-decay, --l1-warmup, --averaging, --clip-norm, --fired-above, --seed, --precision, --threads.
+void declare_training_options(Options& options);
+
+/// Options of the model but for what differs between runs (activation, k, l1).
+AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation);
+
+/// Options of training for that many rows in all; the learning rate is the default rule's.
+TrainingOptions training_options(const Options& options, const AutoencoderOptions& model, int64_t tokens,
+                                 double data_variance);
+
+/// Throws unless `folder` is missing or empty, or resume or overwrite say what to do with it; overwrite empties it of
+/// the files a run writes. Creates the folder.
+void prepare_output(const std::string& folder, bool resume, bool overwrite);
+
+}  // namespace sae

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/common/activation_data.h"
+#include "models/autoencoder/metrics.h"
+#include "models/autoencoder/trainer.h"
+
+namespace sae {
+
+/// One training run and where its files go.
+struct RunPlan {
+  AutoencoderOptions model;
+  TrainingOptions training;
+  std::string folder;
+  std::string label;  ///< for the screen
+  bool shuffle = true;
+  bool resume = false;                  ///< go on from the folder's checkpoint if there is one
+  std::vector<int64_t> evaluate_after;  ///< steps, ascending; the last one is the end of the run
+  bool test = true;                     ///< evaluate on the test split too (a trial must not)
+  int64_t checkpoint_every = 0;         ///< steps; 0: every tenth of the run
+  bool checkpoint_at_start = false;     ///< keep step 0 as step-0.safetensors
+  int64_t log_every = 0;                ///< steps between lines of metrics.jsonl; 0: a hundredth of the run
+  std::string options_text;             ///< the effective options, kept with the autoencoder
+};
+
+/// The run at one of its evaluation points. The better of raw and averaged weights on validation data was used.
+struct RunPoint {
+  int64_t step = 0;
+  int64_t tokens = 0;
+  bool averaged = false;
+  Metrics validation;
+  std::optional<Metrics> test;
+  double seconds = 0;  ///< of training so far, without evaluation
+};
+
+struct RunResult {
+  std::vector<RunPoint> points;
+  std::string autoencoder_file;  ///< folder/autoencoder.safetensors
+};
+
+/// What is the same for all runs on one store.
+struct RunContext {
+  const ActivationData& data;
+  DataStatistics statistics;
+  Tensor pre_bias;
+  Device& device;
+};
+RunContext make_context(const ActivationData& data, uint64_t seed, Device& device);
+
+/// Trains, evaluates, and writes into the folder: metrics.jsonl (a line an interval), checkpoint.safetensors while the
+/// run goes on, autoencoder.safetensors and result.json at the end. A folder with the result of the same plan is not
+/// trained again where plan.resume is set. Throws where the folder holds another run.
+RunResult train_run(const RunContext& context, const RunPlan& plan);
+
+/// Metrics of an autoencoder on a split, rows in stored order.
+Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,
+                 Precision precision = Precision::f32);
+
+/// The metrics as JSON members of `object`.
+void put_metrics(Json& object, const Metrics& metrics);
+
+}  // namespace sae

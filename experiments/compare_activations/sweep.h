@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/common/options.h"
+#include "experiments/common/training_run.h"
+#include "experiments/compare_activations/results.h"
+
+namespace sae {
+
+/// What the sweep compares, as the command line says.
+struct SweepOptions {
+  std::vector<Activation> activations;
+  std::vector<double> target_l0;       ///< k of topk; where relu's penalties aim
+  std::vector<double> learning_rates;  ///< the grid of the trials
+  double trial_l0 = 32;                ///< the sparsity at which learning rates are tried
+  double trial_penalty = 0.1;          ///< relu's first guess of the penalty that gives trial_l0
+  int64_t tokens = 0;                  ///< of a whole run
+  std::string folder;                  ///< results.csv, the plot, and runs/NAME/ for each run
+};
+
+/// Declares the sweep's own options and reads them.
+void declare_sweep_options(Options& options);
+SweepOptions sweep_options(const Options& options, const ActivationData& data);
+
+/// The whole comparison. Every run that is finished is kept in its folder and found again, so that an interrupted sweep
+/// goes on where it was:
+///   1. relu's penalty for trial_l0, roughly, at the middle learning rate;
+///   2. learning-rate trials, the same number for each activation, on a quarter of the tokens;
+///   3. relu's penalties for all targets, on a quarter of the tokens;
+///   4. the runs themselves, with points at half and at all of the tokens.
+/// Choices are made on validation data; the rows are test data. results.csv and the plot are rewritten after each run.
+std::vector<ResultRow> run_sweep(const RunContext& context, const Options& options, const SweepOptions& sweep);
+
+}  // namespace sae

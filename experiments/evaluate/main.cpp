@@ -1,0 +1,48 @@
+// All metrics of a saved autoencoder on a store.
+#include <fmt/format.h>
+
+#include "engine/error.h"
+#include "experiments/common/model_option.h"
+#include "experiments/common/training_options.h"
+#include "experiments/common/training_run.h"
+#include "models/autoencoder/autoencoder_file.h"
+
+namespace {
+
+using namespace sae;
+
+constexpr const char* description =
+    "Prints every metric of a saved autoencoder on held-out activations as one JSON object.\n"
+    "Example: evaluate --sae runs/topk32/autoencoder.safetensors --data runs/default/activations --split test";
+
+int evaluate_saved(const Options& options) {
+  apply_threads(options);
+  const auto device = Device::open(DeviceKind::cpu);
+  const ActivationData data(options.get_text("data"), data_options(options), *device);
+  const std::string split = options.get_text("split");
+  CHECK(split == "train" || split == "validation" || split == "test",
+        "--split: expected train, validation or test, got '{}'", split);
+  const SplitRows& rows = split == "train" ? data.train : split == "validation" ? data.validation : data.test;
+  const LoadedAutoencoder loaded = load_autoencoder(options.get_text("sae"), *device);
+  const Metrics metrics = evaluate(loaded.autoencoder, rows, data_statistics(data.train), model_precision(options));
+  const AutoencoderOptions& model = loaded.autoencoder.options();
+  Json json = Json::object();
+  json.set("sae", options.get_text("sae")).set("data", data.folder).set("split", split);
+  json.set("activation", name_of(model.activation)).set("latents", model.latents).set("k", model.k).set("l1", model.l1);
+  put_metrics(json, metrics);
+  fmt::print("{}\n", json.dump(2));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sae::Options options("evaluate", description);
+  options.text("sae", "FILE", "the autoencoder, as train saves it")
+      .text("data", "FOLDER", "activations, as harvest stores them")
+      .text("split", "test", "train|validation|test", "on which rows")
+      .text("precision", "f32", "bf16|f32", "of the encoder's product")
+      .integer("threads", 0, "N", "processor threads; 0: all");
+  sae::declare_data_options(options);
+  return sae::run_program(options, argc, argv, [&] { return evaluate_saved(options); });
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The project's main job, from nothing to a plot: installs what is missing, builds, fetches a language model and text,
+# stores the model's activations, trains TopK and ReLU autoencoders at several sparsities, and draws normalised MSE over
+# L0. Run again, it reuses what is there; interrupted, it goes on where it was.
+#
+#   experiments/reproduce.sh              600,000 training tokens; within 20 minutes on 2 cores
+#   experiments/reproduce.sh --quick      a small sweep, about 3 minutes: does everything work here?
+#   experiments/reproduce.sh --full       5 million training tokens, better curves; hours
+#
+#   --model FILE.gguf    a language model of your own (default: SmolLM2-135M-Instruct, fetched)
+#   --text FOLDER        text of your own: .txt, .md and .html files (default: prose from Debian packages, fetched)
+#   --output FOLDER      where results go (default: runs/quick, runs/default or runs/full)
+#   --threads N          processor threads (default: all)
+#   --build FOLDER       where to build (default: build)
+#   --no-install         name what is missing and build against what is there
+set -euo pipefail
+
+root="$(cd "$(dirname "$0")/.." && pwd)"
+scale=default model= text= output= build="$root/build" threads=0 install=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --quick) scale=quick ;;
+    --full) scale=full ;;
+    --model | --text | --output | --build | --threads)
+      [ $# -ge 2 ] || { echo "reproduce.sh: $1 needs a value (see --help)" >&2; exit 2; }
+      declare "${1#--}=$2"; shift ;;
+    --no-install) install=(--no-install) ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "reproduce.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
+  esac
+  shift
+done
+output="${output:-$root/runs/$scale}"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+say "1/6 Installing what is missing"
+status=0
+"$root/third_party/install.sh" "${install[@]}" || status=$?
+if [ "$status" -ne 0 ]; then
+  [ "$status" -eq 3 ] && [ ${#install[@]} -gt 0 ] || exit "$status"
+  echo "Building against what is there." >&2
+fi
+
+say "2/6 Building"
+cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake --build "$build" --target experiments
+
+say "3/6 The language model"
+if [ -z "$model" ]; then model="$("$root/experiments/fetch.sh" --model)"; fi
+[ -f "$model" ] || { echo "reproduce.sh: no model at '$model'" >&2; exit 1; }
+"$build/bin/generate" --model "$model" --threads "$threads" --tokens 12 --prompt "The capital of France is"
+
+say "4/6 Text"
+if [ -z "$text" ]; then
+  corpus="$("$root/experiments/fetch.sh" --text --build "$build")"
+else
+  corpus="$output/text"
+  [ -d "$corpus" ] || "$build/bin/prepare_text" --text "$text" --output "$corpus"
+fi
+
+# Tokens of each split; the sweep's size.
+case "$scale" in
+  quick) train=60000 validation=8000 test=12000 sweep=(--latents 2048 --target-l0 16,32,64) ;;
+  default) train=620000 validation=16000 test=40000 sweep=(--latents 4096) ;;
+  full) train=5200000 validation=32000 test=100000 sweep=(--latents 16384 --target-l0 8,16,32,64,128) ;;
+esac
+expected="$root/experiments/compare_activations/expected_$scale.csv"
+if [ -f "$expected" ] && [ -z "$text" ]; then sweep+=(--expected "$expected"); fi
+
+harvest() {  # SPLIT TOKENS [FURTHER OPTIONS]
+  "$build/bin/harvest" --model "$model" --threads "$threads" --text "$corpus/$1.jsonl" --tokens "$2" \
+    --output "$output/activations/$1" --resume "${@:3}"
+}
+
+say "5/6 Activations"
+harvest validation "$validation" --report-loss
+harvest test "$test"
+if [ "$scale" != quick ]; then
+  # A first point of the plot within minutes, from the first part of the training text.
+  harvest train 60000
+  say "    a first point: TopK, k = 32, on 60,000 tokens"
+  "$build/bin/train" --data "$output/activations" --output "$output/first_point" --resume --threads "$threads" \
+    --activation topk --k 32 --latents 4096 --lr 1e-3
+fi
+harvest train "$train"
+
+say "6/6 Autoencoders"
+"$build/bin/compare_activations" --data "$output/activations" --output "$output/sweep" --resume --threads "$threads" \
+  "${sweep[@]}"

@@ -1,0 +1,144 @@
+#include "experiments/common/training_run.h"
+
+#include <csignal>
+#include <filesystem>
+
+#include "engine/files/activation_writer.h"
+#include "experiments/common/interrupt.h"
+#include "models/autoencoder/autoencoder_file.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+constexpr int64_t width = 16, context = 8;
+
+/// Sparse mixtures of hidden directions plus a constant offset, with a sink at position 0 of every context.
+void write_split(const std::string& folder, const std::string& split, int64_t contexts, uint64_t seed) {
+  const auto device = Device::open(DeviceKind::cpu);
+  const Tensor hidden = testing::random_tensor(*device, {40, width}, Dtype::f32, 1);
+  ActivationWriter writer(folder + "/" + split,
+                          {.model = "Test model",
+                           .layer = 3,
+                           .site = "resid_post",
+                           .split = split,
+                           .width = width,
+                           .context_length = context},
+                          IfStoreExists::refuse);
+  for (int64_t c = 0; c < contexts; ++c) {
+    const Philox random(seed, static_cast<uint64_t>(c));
+    std::vector<float> rows(static_cast<size_t>(context * width), 1.0f);
+    std::vector<uint16_t> tokens(context), positions(context);
+    std::vector<int32_t> documents(context, static_cast<int32_t>(c));
+    for (int64_t p = 0; p < context; ++p) {
+      const auto at = static_cast<size_t>(p);
+      positions[at] = static_cast<uint16_t>(p);
+      tokens[at] = static_cast<uint16_t>(random.word(static_cast<uint64_t>(p)) % 100);
+      for (uint64_t j = 0; j < 3; ++j) {
+        const uint64_t draw = 100 + static_cast<uint64_t>(p) * 8 + j;
+        const auto feature = static_cast<int64_t>(random.below(draw, 40));
+        const float strength = 2 + static_cast<float>(std::abs(random.normal(draw)));
+        for (int64_t i = 0; i < width; ++i) {
+          rows[at * width + static_cast<size_t>(i)] += strength * hidden.data<float>()[feature * width + i];
+        }
+      }
+      if (p == 0) rows[4] = 30000;
+    }
+    writer.append(rows, tokens, positions, documents);
+  }
+  writer.finish();
+}
+
+class TrainingRun : public testing::CpuTest {
+ protected:
+  TrainingRun() {
+    const std::string folder = path("data");
+    write_split(folder, "train", 400, 1);
+    write_split(folder, "validation", 60, 2);
+    write_split(folder, "test", 60, 3);
+    data_.emplace(folder, RowFilter{.skip_positions = 1, .skip_tokens = {}, .max_norm_multiple = 10}, device_);
+    context_.emplace(make_context(*data_, 0, device_));
+  }
+  std::string path(const std::string& name) const { return folder_.path(name); }
+  RunPlan plan(const std::string& name, Activation activation = Activation::topk) const {
+    RunPlan plan;
+    plan.model = {.width = width, .latents = 64, .activation = activation, .k = 3};
+    if (activation == Activation::topk) plan.model.k_aux = 8;
+    if (activation == Activation::relu) plan.model.l1 = 0.05;
+    plan.training = {.learning_rate = 3e-3,
+                     .batch_size = 64,
+                     .steps = 60,
+                     .dead_after = 640,
+                     .mse_scale = 1 / context_->statistics.variance};
+    plan.folder = path(name);
+    plan.label = "test";
+    plan.evaluate_after = {30, 60};
+    plan.checkpoint_every = 7;
+    return plan;
+  }
+  TemporaryFolder folder_;
+  std::optional<ActivationData> data_;
+  std::optional<RunContext> context_;
+};
+
+TEST_F(TrainingRun, DataLeavesOutSinksAndHasTheMeanAsBaseline) {
+  EXPECT_EQ(data_->train.rows(), 400 * (context - 1));
+  EXPECT_EQ(data_->subject(), "Test model, block 3");
+  MetricsSum sum(context_->statistics.mean, 1);
+  const Tensor x = data_->train.range(0, data_->train.rows());
+  Writable mean = Tensor::empty(device_, x.shape(), Dtype::f32);
+  for (int64_t i = 0; i < x.elements(); ++i) mean.data<float>()[i] = context_->statistics.mean.data<float>()[i % width];
+  sum.add(x,
+          RowSparse{Columns(Tensor::zeros(device_, {x.rows(), 1}, Dtype::i32)),
+                    Tensor::zeros(device_, {x.rows(), 1}, Dtype::f32), 1},
+          std::move(mean).freeze());
+  EXPECT_EQ(sum.result().normalised_mse, 1.0);
+}
+
+TEST_F(TrainingRun, LearnsAndWritesItsFiles) {
+  const RunResult result = train_run(*context_, plan("run"));
+  ASSERT_EQ(result.points.size(), 2u);
+  EXPECT_LT(result.points[1].test->normalised_mse, 0.8);
+  EXPECT_LT(result.points[1].test->normalised_mse, result.points[0].test->normalised_mse);
+  EXPECT_LE(result.points[1].test->l0, 3.0);
+  EXPECT_FALSE(std::filesystem::exists(path("run/checkpoint.safetensors")));
+  const LoadedAutoencoder loaded = load_autoencoder(result.autoencoder_file, device_);
+  const Metrics again = evaluate(loaded.autoencoder, data_->test, context_->statistics);
+  EXPECT_EQ(again.normalised_mse, result.points[1].test->normalised_mse);
+  EXPECT_REFUSED(train_run(*context_, plan("run")), "holds another run");
+}
+
+TEST_F(TrainingRun, SameSeedSameBits) {
+  for (const Activation activation : {Activation::topk, Activation::relu}) {
+    const std::string name(name_of(activation));
+    train_run(*context_, plan(name + "1", activation));
+    train_run(*context_, plan(name + "2", activation));
+    EXPECT_EQ(folder_.read(name + "1/autoencoder.safetensors"), folder_.read(name + "2/autoencoder.safetensors"));
+    EXPECT_EQ(folder_.read(name + "1/metrics.jsonl"), folder_.read(name + "2/metrics.jsonl"));
+    EXPECT_FALSE(folder_.read(name + "1/autoencoder.safetensors").empty());
+  }
+}
+
+TEST_F(TrainingRun, InterruptedAndResumedEqualsUninterrupted) {
+  const RunResult whole = train_run(*context_, plan("whole"));
+  RunPlan broken = plan("broken");
+  catch_interrupts();
+  std::raise(SIGINT);
+  ASSERT_TRUE(interrupted());
+  EXPECT_REFUSED(train_run(*context_, broken), "interrupted after 1 of 60 steps");
+  broken.resume = true;
+  EXPECT_REFUSED(train_run(*context_, broken), "interrupted after 2 of 60 steps");
+  clear_interrupt();
+  const RunResult resumed = train_run(*context_, broken);
+  EXPECT_EQ(folder_.read("whole/autoencoder.safetensors"), folder_.read("broken/autoencoder.safetensors"));
+  EXPECT_EQ(folder_.read("whole/metrics.jsonl"), folder_.read("broken/metrics.jsonl"));
+  EXPECT_EQ(resumed.points[1].test->normalised_mse, whole.points[1].test->normalised_mse);
+  // Once finished, it is found again; another plan in the same folder is refused.
+  EXPECT_EQ(train_run(*context_, broken).points[0].validation.l0, resumed.points[0].validation.l0);
+  broken.training.learning_rate *= 2;
+  EXPECT_REFUSED(train_run(*context_, broken), "result of another run");
+}
+
+}  // namespace
+}  // namespace sae
