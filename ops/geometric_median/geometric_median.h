@@ -18,7 +18,7 @@ struct GeometricMedian {
 };
 
 /// The point with the least sum of distances to the rows of `points` [rows, width] (f32 or f64): where the pre-bias
-/// starts (paper.md 2.8). Unlike the mean it is hardly moved by a few far outliers.
+/// starts (Gao et al. 2024). Unlike the mean it is hardly moved by a few far outliers.
 /// Weiszfeld's iteration from the mean: y' = sum(x / |x - y|) / sum(1 / |x - y|), with the correction of Vardi and
 /// Zhang (2000) where y falls on a point. Double throughout; sums in an order that does not depend on the number of
 /// threads. Cost: one read of the points an iteration. Throws where there are no points, and on values that are not

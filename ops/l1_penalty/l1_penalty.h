@@ -4,8 +4,8 @@
 
 namespace sae {
 
-/// loss = mean over rows of (sum over columns of |z|) / norm[row], shape [1]: the penalty of paper.md 2.1, with norm
-/// the length of the input's row (1.3).
+/// loss = mean over rows of (sum over columns of |z|) / norm[row], shape [1]: the penalty of the code that Gao
+/// et al. released, with norm the length of the input's row.
 ///   z [rows, cols] in any layout; row_norms: a constant with `rows` elements of z's dtype, or undefined, which stands
 ///   for 1 everywhere.
 /// Backward, with g the gradient of the loss: dz = g sign(z) / (rows norm[row]), in the layout and pattern of z;

@@ -5,7 +5,7 @@
 
 #include "engine/row_kernels.h"
 
-// The two halves of the constraint that each row of a decoder has length 1 (paper.md 2.8), for one row at a time, so
+// The two halves of the constraint that each row of a decoder has length 1 (Gao et al. 2024), for one row at a time, so
 // that an optimiser can apply them to a row while it has it in its hands. Float and double.
 
 namespace sae {

@@ -4,8 +4,8 @@
 
 namespace sae {
 
-// Keeps the rows of a matrix at length 1 while it is trained (paper.md 2.8: the decoder's directions). Neither function
-// is recorded on a tape: they belong to the optimiser's step. For one row at a time see row_projection.h.
+// Keeps the rows of a matrix at length 1 while it is trained (a decoder's directions; Gao et al. 2024). Neither
+// function is recorded on a tape: they belong to the optimiser's step. For one row at a time see row_projection.h.
 
 /// Scales each row of the parameter [rows, width] (f32 or f64) to length 1, in place. Rows of zeros stay zero. Throws
 /// on a row whose length is not finite, before anything is changed.

@@ -4,7 +4,7 @@
 
 namespace sae {
 
-/// The exponential moving average of a parameter over training (paper.md 2.9):
+/// The exponential moving average of a parameter over training (Gao et al. 2024):
 ///   average_t = decay average_{t-1} + (1 - decay) value_t,  average_0 = 0,
 /// read as average_t / (1 - decay^t), which is a weighted mean of the values seen: the start from 0 does not show.
 /// Element by element, in the parameter's dtype (f32 or f64). Not recorded on a tape.
