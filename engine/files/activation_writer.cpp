@@ -79,6 +79,11 @@ void ActivationWriter::resume(size_t shard_count) {
   }
 }
 
+void ActivationWriter::reopen() {
+  std::filesystem::remove(path(store_index_name));
+  is_finished_ = false;
+}
+
 void ActivationWriter::append(std::span<const float> rows, std::span<const uint16_t> token_ids,
                               std::span<const uint16_t> positions, std::span<const int32_t> documents) {
   CHECK(!is_finished_, "{}: the store is finished; nothing can be appended", folder_);

@@ -28,6 +28,8 @@ class ActivationWriter {
   int64_t rows() const { return complete_rows_ + static_cast<int64_t>(norms_.size()); }
   /// A resumed store that was finished: there is nothing left to do.
   bool is_finished() const { return is_finished_; }
+  /// Takes back finish(), so that more rows can follow: the store is unfinished until finish() is called again.
+  void reopen();
 
   /// Appends rows (row-major, a multiple of the width). They never part: one call's rows come to stand in one shard, so
   /// that a writer of whole contexts resumes at a context. Either every append has tokens (all three spans one element

@@ -1,9 +1,13 @@
 #include "models/language_model/language_model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "engine/error.h"
+#include "models/language_model/dequantise.h"
 #include "models/language_model/gguf.h"
 #include "ops/cross_entropy/cross_entropy.h"
 
@@ -13,11 +17,32 @@ namespace {
 /// Rows of logits that are made at once: 256 of 49,152 entries are 50 MB.
 constexpr int64_t logits_rows = 256;
 
+/// How most weights of the blocks are stored.
+std::string main_quantisation(const GgufFile& file) {
+  std::map<uint32_t, int64_t> elements;
+  for (const auto& tensor : file.tensors()) {
+    if (tensor.name.starts_with("blk.")) elements[tensor.type] += tensor.shape.elements();
+  }
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? "" : quantisation_name(most->first);
+}
+
+/// "Model.Q4_1" and "Q4_1" make "Model, Q4_1 dequantised"; weights that are floats need no mention.
+std::string title_of(std::string name, const std::string& quantisation) {
+  for (const char* separator : {".", "-"}) {
+    if (name.ends_with(separator + quantisation)) name.resize(name.size() - quantisation.size() - 1);
+  }
+  const bool is_float = quantisation == "F32" || quantisation == "F16" || quantisation == "BF16";
+  return is_float || quantisation.empty() ? name : fmt::format("{}, {} dequantised", name, quantisation);
+}
+
 }  // namespace
 
-LanguageModel::LanguageModel(std::string name, Device& device, std::unique_ptr<Transformer> transformer,
-                             Tokenizer tokenizer)
+LanguageModel::LanguageModel(std::string name, std::string title, Device& device,
+                             std::unique_ptr<Transformer> transformer, Tokenizer tokenizer)
     : name_(std::move(name)),
+      title_(std::move(title)),
       device_(&device),
       transformer_(std::move(transformer)),
       tokenizer_(std::move(tokenizer)) {}
@@ -31,7 +56,8 @@ LanguageModel LanguageModel::load(const std::string& path, Device& device, Preci
         "{}: the tokenizer has {} tokens, but the embedding {} rows", path, tokenizer.size(),
         transformer->sizes().vocabulary);
   std::string name = std::filesystem::path(path).stem().string();
-  return LanguageModel(std::move(name), device, std::move(transformer), std::move(tokenizer));
+  std::string title = title_of(name, main_quantisation(file));
+  return LanguageModel(std::move(name), std::move(title), device, std::move(transformer), std::move(tokenizer));
 }
 
 Tensor LanguageModel::tokens(std::span<const int32_t> ids) const {

@@ -28,6 +28,9 @@ class LanguageModel {
 
   /// "SmolLM2-135M-Instruct.Q4_1" : the file's name without folder and .gguf.
   const std::string& name() const { return name_; }
+  /// "SmolLM2-135M-Instruct, Q4_1 dequantised": what plots and stores call it. The quantisation is that of most
+  /// weights.
+  const std::string& title() const { return title_; }
   const ModelSizes& sizes() const { return transformer_->sizes(); }
   Tokenizer& tokenizer() { return tokenizer_; }
   /// ceil(3 layers / 4) - 1: where the paper reads GPT-2 small's activations, block 8 of 12 counted from 1.
@@ -63,10 +66,11 @@ class LanguageModel {
   Tensor extend(KeyValueCache& cache, std::span<const int32_t> ids) const;
 
  private:
-  LanguageModel(std::string name, Device& device, std::unique_ptr<Transformer> transformer, Tokenizer tokenizer);
+  LanguageModel(std::string name, std::string title, Device& device, std::unique_ptr<Transformer> transformer,
+                Tokenizer tokenizer);
   void check_length(int64_t rows, int64_t length) const;
 
-  std::string name_;
+  std::string name_, title_;
   Device* device_;
   std::unique_ptr<Transformer> transformer_;
   Tokenizer tokenizer_;

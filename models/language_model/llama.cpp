@@ -108,7 +108,7 @@ class Llama final : public Transformer {
     sizes_.layers = size("llama.block_count");
     sizes_.width = size("llama.embedding_length");
     sizes_.context = size("llama.context_length");
-    feed_forward_ = size("llama.feed_forward_length");
+    sizes_.feed_forward = size("llama.feed_forward_length");
     attention_.heads = size("llama.attention.head_count");
     attention_.kv_heads =
         file_->has("llama.attention.head_count_kv") ? size("llama.attention.head_count_kv") : attention_.heads;
@@ -128,7 +128,7 @@ class Llama final : public Transformer {
     CHECK(embedding != nullptr, "{}: the tensor 'token_embd.weight' is missing", file_->name());
     sizes_.vocabulary = embedding->shape.rows();
     sizes_.block_parameters = sizes_.width * (2 * attention_.query_columns() + 2 * attention_.kv_columns()) +
-                              3 * sizes_.width * feed_forward_;
+                              3 * sizes_.width * sizes_.feed_forward;
   }
 
   /// What the metadata may ask for and this form does not do: better refused than wrong.
@@ -173,6 +173,7 @@ class Llama final : public Transformer {
   Block load_block(int64_t layer, Precision precision) {
     const auto name = [&](const char* part) { return fmt::format("blk.{}.{}.weight", layer, part); };
     const int64_t q = attention_.query_columns(), kv = attention_.kv_columns(), width = sizes_.width;
+    const int64_t feed_forward = sizes_.feed_forward;
     const auto pack = [&](const std::vector<std::string>& names, const std::vector<int64_t>& rows, int64_t inputs) {
       return PackedMatrix::pack(load(names, rows, inputs), precision);
     };
@@ -181,8 +182,8 @@ class Llama final : public Transformer {
     block.feed_forward_gain = gain(name("ffn_norm"));
     block.query_key_value = pack({name("attn_q"), name("attn_k"), name("attn_v")}, {q, kv, kv}, width);
     block.attention_output = pack({name("attn_output")}, {width}, q);
-    block.gate_up = pack({name("ffn_gate"), name("ffn_up")}, {feed_forward_, feed_forward_}, width);
-    block.down = pack({name("ffn_down")}, {width}, feed_forward_);
+    block.gate_up = pack({name("ffn_gate"), name("ffn_up")}, {feed_forward, feed_forward}, width);
+    block.down = pack({name("ffn_down")}, {width}, feed_forward);
     return block;
   }
 
@@ -199,7 +200,6 @@ class Llama final : public Transformer {
   Device& device_;
   std::set<std::string_view> used_;
   AttentionSizes attention_{};
-  int64_t feed_forward_ = 0;
   double epsilon_ = 0, rope_base_ = 0;
   Tensor embedding_;   // [vocabulary, width]
   Tensor final_gain_;  // [width]

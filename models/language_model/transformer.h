@@ -25,7 +25,7 @@ Site parse_site(std::string_view text);
 /// What every architecture has.
 struct ModelSizes {
   std::string architecture;
-  int64_t layers = 0, width = 0, vocabulary = 0, context = 0;
+  int64_t layers = 0, width = 0, feed_forward = 0, vocabulary = 0, context = 0;
   int64_t kv_columns = 0;        ///< of the keys of one position in one layer; the values have as many
   int64_t block_parameters = 0;  ///< weights of one block that a token is multiplied by
 };

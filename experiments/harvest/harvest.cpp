@@ -1,0 +1,141 @@
+#include "experiments/harvest/harvest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "engine/error.h"
+#include "engine/philox.h"
+#include "experiments/common/interrupt.h"
+#include "experiments/common/progress.h"
+
+namespace sae {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Leaves out the next contexts of the source.
+void skip(ContextSource& source, int64_t contexts) {
+  constexpr int64_t at_once = 4096;
+  while (contexts > 0) {
+    const int64_t wanted = std::min(contexts, at_once);
+    if (source.next(wanted).ids.empty()) return;
+    contexts -= wanted;
+  }
+}
+
+void append(const Tensor& activations, const ContextBatch& batch, int64_t length, RowSink& sink) {
+  std::vector<uint16_t> token_ids, positions;
+  for (size_t i = 0; i < batch.ids.size(); ++i) {
+    token_ids.push_back(static_cast<uint16_t>(batch.ids[i]));
+    positions.push_back(static_cast<uint16_t>(static_cast<int64_t>(i) % length));
+  }
+  const float* rows = activations.data<float>();
+  const int64_t width = activations.cols();
+  // context by context, so that a shard ends with one
+  for (size_t at = 0; at < batch.ids.size(); at += static_cast<size_t>(length)) {
+    const auto count = static_cast<size_t>(length);
+    sink.append({rows + static_cast<int64_t>(at) * width, static_cast<size_t>(length * width)},
+                std::span(token_ids).subspan(at, count), std::span(positions).subspan(at, count),
+                std::span(batch.documents).subspan(at, count));
+  }
+}
+
+}  // namespace
+
+HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options, RowSink& sink) {
+  const int64_t length = options.context_length;
+  CHECK(length > 0 && length <= 65536 && model.sizes().vocabulary <= 65536,
+        "harvest: positions and token ids are stored in 16 bits; contexts of {} and a vocabulary of {} do not fit",
+        length, model.sizes().vocabulary);
+  HarvestResult result;
+  result.contexts = sink.rows() / length;
+  int64_t wanted = options.contexts > 0 ? options.contexts : std::numeric_limits<int64_t>::max() / length;
+  if (source.total() >= 0) wanted = std::min(wanted, source.total() - options.first_context);
+  if (result.contexts >= wanted) return result;
+  skip(source, options.first_context + result.contexts);
+
+  const bool known = options.contexts > 0 || source.total() >= 0;
+  Progress progress("harvest", known ? wanted * length : 0, "tokens", result.contexts * length);
+  const Stopwatch all;
+  while (result.contexts < wanted && !result.interrupted) {
+    const ContextBatch batch = source.next(std::min(options.batch_contexts, wanted - result.contexts));
+    if (batch.ids.empty()) {
+      result.source_ended = true;
+      break;
+    }
+    const Stopwatch model_time;
+    const Tensor activations = model.activations(model.tokens(batch.ids), length, {&options.place, 1})[0];
+    result.model_seconds += model_time.seconds();
+    append(activations, batch, length, sink);
+    result.contexts += batch.contexts(length);
+    result.tokens_made += static_cast<int64_t>(batch.ids.size());
+    progress.update(result.contexts * length);
+    result.interrupted = interrupted();
+  }
+  result.seconds = all.seconds();
+  progress.finish(result.interrupted ? "interrupted" : "");
+  return result;
+}
+
+double product_flops(const LanguageModel& model, const HarvestOptions& options) {
+  return 2.0 * static_cast<double>(model.sizes().block_parameters) * static_cast<double>(options.place.layer + 1);
+}
+
+double product_peak(const LanguageModel& model, const HarvestOptions& options, Precision precision) {
+  const auto device = Device::open(DeviceKind::cpu);
+  const int64_t rows = options.batch_contexts * options.context_length, width = model.sizes().width;
+  const Shape shape = {2 * model.sizes().feed_forward, width};
+  const PackedMatrix weights = PackedMatrix::pack(normal_tensor(*device, shape, Dtype::f32, Philox(0, 0)), precision);
+  const Tensor x = normal_tensor(*device, {rows, width}, Dtype::f32, Philox(0, 1)).to(weights.input_dtype());
+  double best = std::numeric_limits<double>::infinity();
+  const Stopwatch all;
+  for (int run = 0; run < 5 || (all.seconds() < 0.5 && run < 1000); ++run) {
+    const Stopwatch one;
+    weights.product(x);
+    best = std::min(best, one.seconds());
+  }
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(shape.elements()) / best;
+}
+
+LossReport report_loss(const LanguageModel& model, ContextSource& source, const HarvestOptions& options,
+                       int64_t contexts) {
+  const int64_t length = options.context_length;
+  LossReport report;
+  Progress progress("loss", contexts * length, "tokens");
+  for (int64_t done = 0; done < contexts && !interrupted();) {
+    const ContextBatch batch = source.next(std::min(options.batch_contexts, contexts - done));
+    if (batch.ids.empty()) break;
+    const Tensor residual = model.run_blocks(model.embed(model.tokens(batch.ids)), length, 0, model.sizes().layers);
+    const auto losses = model.next_token_loss(residual, batch.ids, length).to_vector<float>();
+    for (size_t i = 0; i + 1 < losses.size(); ++i) {
+      if (static_cast<int64_t>(i + 1) % length == 0) continue;  // the last of a context predicts nothing
+      LossReport::Mean& mean = report.by_source[source.source_of(batch.documents[i + 1])];
+      for (LossReport::Mean* one : {&mean, &report.all}) {
+        one->sum += static_cast<double>(losses[i]);
+        ++one->tokens;
+      }
+    }
+    done += batch.contexts(length);
+    progress.update(done * length);
+  }
+  return report;
+}
+
+std::string LossReport::to_string() const {
+  std::string text = fmt::format("{:<32} {:>8}  {:>9}\n", "mean next-token loss", "nats", "tokens");
+  for (const auto& [source, mean] : by_source) {
+    text += fmt::format("  {:<30} {:>8.4f}  {:>9}\n", source, mean.value(), mean.tokens);
+  }
+  return text + fmt::format("  {:<30} {:>8.4f}  {:>9}\n", "all", all.value(), all.tokens);
+}
+
+}  // namespace sae
