@@ -97,6 +97,8 @@ struct Options::Implementation {
 
   void take(const po::variables_map& values) {
     for (Declared& option : declared) {
+      option.values.clear();
+      option.given = false;
       const auto found = values.find(option.name);
       if (found == values.end()) continue;
       option.given = !found->second.defaulted();
@@ -105,12 +107,12 @@ struct Options::Implementation {
           option.values = {found->second.as<bool>() ? "true" : "false"};
           break;
         case Kind::integer:
+          parse_integer(option.name, found->second.as<std::string>());
           option.values = {found->second.as<std::string>()};
-          parse_integer(option.name, option.values[0]);
           break;
         case Kind::number:
+          parse_number(option.name, found->second.as<std::string>());
           option.values = {found->second.as<std::string>()};
-          parse_number(option.name, option.values[0]);
           break;
         case Kind::text:
           option.values = {found->second.as<std::string>()};
@@ -170,12 +172,13 @@ Options& Options::positional(const std::string& name, const std::string& help) {
 
 bool Options::parse(int argc, const char* const* argv) {
   Implementation& self = *implementation_;
-  self.groups.emplace_back("General", 110, 70);
-  self.groups.back().add_options()(
-      "config", po::value<std::string>()->value_name("FILE"),
-      "reads options from a file with lines 'name = value'; the command line wins over it")("help", "prints this");
+  po::options_description general("General", 110, 70);
+  general.add_options()("config", po::value<std::string>()->value_name("FILE"),
+                        "reads options from a file with lines 'name = value'; the command line wins over it")(
+      "help", "prints this");
   po::options_description all;
   for (const auto& one : self.groups) all.add(one);
+  all.add(general);
   namespace style = po::command_line_style;
   const int without_guessing = style::allow_long | style::long_allow_next | style::long_allow_adjacent;
   po::variables_map values;

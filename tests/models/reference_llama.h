@@ -142,6 +142,7 @@ struct ReferenceLlama {
   static uint16_t half(double value) {
     int exponent = 0;
     const double fraction = std::frexp(std::abs(value), &exponent);  // in [1/2, 1)
+    if (exponent < -13) return 0;                                    // below the normal numbers
     const auto mantissa = static_cast<uint16_t>(fraction * 2048) & 0x3ffu;
     return static_cast<uint16_t>((value < 0 ? 0x8000u : 0u) | (static_cast<uint32_t>(exponent + 14) << 10) | mantissa);
   }

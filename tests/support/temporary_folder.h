@@ -16,7 +16,7 @@ namespace sae {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = testing::TempDir() + "sae_test_XXXXXX";
+    std::string name = ::testing::TempDir() + "sae_test_XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder: " + name);
     folder_ = name;
   }
