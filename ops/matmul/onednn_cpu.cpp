@@ -195,6 +195,7 @@ struct PackedMatrix::Packing {
 };
 
 PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision) {
+  CHECK(w.dtype() == Dtype::f32, "packed matrix: expected f32 weights, got {}", w.describe());
   PackedMatrix packed;
   packed.outputs_ = w.rows();
   packed.inputs_ = w.cols();
