@@ -61,9 +61,9 @@ fi
 
 # Tokens of each split; the sweep's size.
 case "$scale" in
-  quick) train=60000 validation=8000 test=12000 sweep=(--latents 2048 --target-l0 16,32,64) ;;
-  default) train=620000 validation=16000 test=40000 sweep=(--latents 4096) ;;
-  full) train=5200000 validation=32000 test=100000 sweep=(--latents 16384 --target-l0 8,16,32,64,128) ;;
+  quick) train=50000 validation=6400 test=12800 sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000) ;;
+  default) train=620000 validation=12800 test=38400 sweep=(--latents 4096 --tokens 1000000) ;;
+  full) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
 if [ -f "$expected" ] && [ -z "$text" ]; then sweep+=(--expected "$expected"); fi
@@ -76,7 +76,7 @@ harvest() {  # SPLIT TOKENS [FURTHER OPTIONS]
 say "5/6 Activations"
 harvest validation "$validation" --report-loss
 harvest test "$test"
-if [ "$scale" != quick ]; then
+if [ "$scale" != quick ] && [ ! -d "$output/activations/train" ]; then
   # A first point of the plot within minutes, from the first part of the training text.
   harvest train 60000
   say "    a first point: TopK, k = 32, on 60,000 tokens"

@@ -13,49 +13,40 @@ constexpr double least_l0 = 0.05;
 
 double distance(double l0, double target) { return std::abs(std::log(std::max(l0, least_l0) / target)); }
 
-/// The next weight to try for a target, from trials sorted by weight.
-double guess(const std::vector<PenaltyTrial>& trials, double target, const PenaltySearchOptions& options) {
-  if (trials.empty()) return options.first_guess;
+}  // namespace
+
+/// The next weight to try.
+double PenaltySearch::guess(double target_l0) const {
+  if (trials_.empty()) return options_.first_guess;
+  const auto clamp = [&](double penalty) { return std::clamp(penalty, options_.least, options_.most); };
+  const auto step = [&](double ratio) { return std::clamp(ratio, 1.3, 4.0); };
   // The first trial below the target and its neighbour above it bracket the answer, if both exist.
-  const auto below = std::find_if(trials.begin(), trials.end(), [&](const auto& t) { return t.l0 < target; });
-  const auto clamp = [&](double penalty) { return std::clamp(penalty, options.least, options.most); };
-  if (below == trials.begin())
-    return clamp(trials.front().penalty / std::clamp(target / std::max(trials.front().l0, least_l0), 1.3, 4.0));
-  if (below == trials.end()) return clamp(trials.back().penalty * std::clamp(trials.back().l0 / target, 1.3, 4.0));
-  const PenaltyTrial& high = *(below - 1);
-  const double x0 = std::log(high.penalty), x1 = std::log(below->penalty);
-  const double y0 = std::log(high.l0), y1 = std::log(std::max(below->l0, least_l0));
+  const auto below = std::find_if(trials_.begin(), trials_.end(), [&](const auto& t) { return t.l0 < target_l0; });
+  if (below == trials_.begin()) return clamp(below->penalty / step(target_l0 / std::max(below->l0, least_l0)));
+  const PenaltyTrial& above = *(below - 1);
+  if (below == trials_.end()) return clamp(above.penalty * step(above.l0 / target_l0));
+  const double x0 = std::log(above.penalty), x1 = std::log(below->penalty);
+  const double y0 = std::log(above.l0), y1 = std::log(std::max(below->l0, least_l0));
   // Kept off the ends, so that a curve that is no power law cannot stall the search.
-  const double part = std::clamp((y0 - std::log(target)) / (y0 - y1), 0.1, 0.9);
+  const double part = std::clamp((y0 - std::log(target_l0)) / (y0 - y1), 0.1, 0.9);
   return std::exp(x0 + part * (x1 - x0));
 }
 
-const PenaltyTrial& nearest(const std::vector<PenaltyTrial>& trials, double target) {
-  return *std::min_element(trials.begin(), trials.end(), [&](const auto& a, const auto& b) {
-    return distance(a.l0, target) < distance(b.l0, target);
+const PenaltyTrial& PenaltySearch::nearest(double target_l0) const {
+  return *std::min_element(trials_.begin(), trials_.end(), [&](const auto& a, const auto& b) {
+    return distance(a.l0, target_l0) < distance(b.l0, target_l0);
   });
 }
 
-}  // namespace
-
-std::vector<FoundPenalty> search_penalties(const std::vector<double>& targets, const PenaltySearchOptions& options,
-                                           const std::function<double(double penalty)>& run) {
-  std::vector<PenaltyTrial> trials;
-  std::vector<FoundPenalty> found;
-  for (const double target : targets) {
-    CHECK(target > 0, "penalty search: a target L0 is {}, expected above 0", target);
-    for (int trial = 0; trial < options.trials_for_each; ++trial) {
-      if (!trials.empty() && distance(nearest(trials, target).l0, target) <= options.tolerance) break;
-      const double penalty = guess(trials, target, options);
-      trials.push_back({penalty, run(penalty)});
-      std::sort(trials.begin(), trials.end(), [](const auto& a, const auto& b) { return a.penalty < b.penalty; });
-    }
+PenaltyTrial PenaltySearch::find(double target_l0) {
+  CHECK(target_l0 > 0, "penalty search: the target L0 is {}, expected above 0", target_l0);
+  for (int trial = 0; trial < options_.trials_for_each; ++trial) {
+    if (!trials_.empty() && distance(nearest(target_l0).l0, target_l0) <= options_.tolerance) break;
+    const double penalty = guess(target_l0);
+    trials_.push_back({penalty, run_(penalty)});
+    std::sort(trials_.begin(), trials_.end(), [](const auto& a, const auto& b) { return a.penalty < b.penalty; });
   }
-  for (const double target : targets) {  // trials made for a later target may have come nearer
-    const PenaltyTrial& best = nearest(trials, target);
-    found.push_back({target, best.penalty, best.l0});
-  }
-  return found;
+  return nearest(target_l0);
 }
 
 }  // namespace sae

@@ -15,26 +15,27 @@ TEST(PenaltySearch, FindsEveryTargetOnACurveThatIsNoPowerLaw) {
     ++runs;
     return 2000 / (1 + std::pow(penalty / 0.02, 1.3)) + 0.5;
   };
-  const std::vector<double> targets = {32, 8, 16, 64, 128};
-  const auto found = search_penalties(targets, {.first_guess = 0.2, .trials_for_each = 5}, l0);
-  ASSERT_EQ(found.size(), targets.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    EXPECT_EQ(found[i].target_l0, targets[i]);
-    EXPECT_LT(std::abs(std::log(found[i].trial_l0 / targets[i])), 0.1) << targets[i];
-    EXPECT_EQ(l0(found[i].penalty), found[i].trial_l0);
+  PenaltySearch search({.first_guess = 0.2, .trials_for_each = 5}, l0);
+  for (const double target : {32, 8, 16, 64, 128}) {
+    const PenaltyTrial found = search.find(target);
+    EXPECT_LT(std::abs(std::log(found.l0 / target)), 0.1) << target;
+    EXPECT_EQ(2000 / (1 + std::pow(found.penalty / 0.02, 1.3)) + 0.5, found.l0);
   }
-  EXPECT_LE(runs, 18 + 5);  // the last five are this test's own
+  EXPECT_LE(runs, 18);
+  const int before = runs;
+  search.find(32);
+  EXPECT_EQ(runs, before);  // found again without a run
 }
 
 TEST(PenaltySearch, StopsWhereATargetCannotBeReached) {
   int runs = 0;
-  const auto found = search_penalties({100}, {.trials_for_each = 4}, [&](double) {
+  PenaltySearch search({.trials_for_each = 4}, [&](double) {
     ++runs;
     return 3.0;
   });
+  EXPECT_EQ(search.find(100).l0, 3.0);
   EXPECT_EQ(runs, 4);
-  EXPECT_EQ(found[0].trial_l0, 3.0);
-  EXPECT_REFUSED(search_penalties({0}, {}, [](double) { return 1.0; }), "penalty search");
+  EXPECT_REFUSED(search.find(0), "penalty search");
 }
 
 TEST(LearningRateSearch, ExtendsAllContestantsAlike) {
