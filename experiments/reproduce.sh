@@ -61,9 +61,9 @@ fi
 
 # Tokens of each split; the sweep's size.
 case "$scale" in
-  quick) train=50000 validation=6400 test=12800 sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000) ;;
-  default) train=620000 validation=12800 test=38400 sweep=(--latents 4096 --tokens 1000000) ;;
-  full) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000) ;;
+  quick) train=50000 validation=6400 test=12800 sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000 --batch-size 256) ;;
+  default) train=620000 validation=12800 test=38400 sweep=(--latents 4096 --tokens 1000000 --batch-size 512) ;;
+  full) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
 if [ -f "$expected" ] && [ -z "$text" ]; then sweep+=(--expected "$expected"); fi
@@ -81,7 +81,7 @@ if [ "$scale" != quick ] && [ ! -d "$output/activations/train" ]; then
   harvest train 60000
   say "    a first point: TopK, k = 32, on 60,000 tokens"
   "$build/bin/train" --data "$output/activations" --output "$output/first_point" --resume --threads "$threads" \
-    --activation topk --k 32 --latents 4096 --lr 1e-3
+    --activation topk --k 32 --latents 4096 --batch-size 512 --lr 1.6e-3
 fi
 harvest train "$train"
 

@@ -80,6 +80,11 @@ Verdict compare_with_expected(const std::vector<ResultRow>& rows, const std::vec
     verdict.table += fmt::format("{:<10} {:>9}  {:>8.2f} {:>18}  {:>8.4f} {:>18}  {}\n", row.activation, row.target_l0,
                                  row.l0, l0, row.normalised_mse, mse, word);
   }
+  if (expected.empty()) {
+    verdict.right = false;
+    verdict.table += "no verdict: nothing is known of what this setting should give\n";
+    return verdict;
+  }
   verdict.right = wrong == 0 && compared == static_cast<int>(expected.size());
   if (verdict.right) {
     verdict.table += fmt::format("verdict: right, all {} points lie within their tolerances\n", compared);

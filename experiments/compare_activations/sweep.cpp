@@ -19,9 +19,9 @@ void declare_sweep_options(Options& options) {
       .text("target-l0", "8,16,32,64,128", "L0,L0", "sparsities: topk's k, and what relu's penalties aim at")
       .text("lr-grid", "RATE,RATE",
             "learning rates to try, ascending; the best at an edge extends the grid "
-            "[default: the paper's rule for the size, times 1, 2 and 4]")
+            "[default: the paper's rule for the size, times 2, 4 and 8: batches are small here]")
       .number("trial-l0", 32, "L0", "the sparsity at which learning rates are tried")
-      .number("trial-penalty", 0.1, "WEIGHT", "relu's first guess of the penalty for --trial-l0");
+      .number("trial-penalty", 0.2, "WEIGHT", "relu's first guess of the penalty for --trial-l0");
 }
 
 SweepOptions sweep_options(const Options& options, const ActivationData& data) {
@@ -40,7 +40,7 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data) {
     sweep.learning_rates = options.get_numbers("lr-grid");
   } else {
     const double rule = default_learning_rate(options.get_integer("latents"));
-    sweep.learning_rates = {rule, 2 * rule, 4 * rule};
+    sweep.learning_rates = {2 * rule, 4 * rule, 8 * rule};
   }
   sweep.trial_l0 = options.get_number("trial-l0", 1, 1e9);
   sweep.trial_penalty = options.get_number("trial-penalty", 1e-9, 1e9);

@@ -15,7 +15,7 @@ struct SweepOptions {
   std::vector<double> target_l0;       ///< k of topk; where relu's penalties aim
   std::vector<double> learning_rates;  ///< the grid of the trials
   double trial_l0 = 32;                ///< the sparsity at which learning rates are tried
-  double trial_penalty = 0.1;          ///< relu's first guess of the penalty that gives trial_l0
+  double trial_penalty = 0.2;          ///< relu's first guess of the penalty that gives trial_l0
   int64_t tokens = 0;                  ///< of a whole run
   std::string folder;                  ///< results.csv, the plot, and runs/NAME/ for each run
 };
