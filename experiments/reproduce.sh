@@ -59,18 +59,19 @@ else
   [ -d "$corpus" ] || "$build/bin/prepare_text" --text "$text" --output "$corpus"
 fi
 
-# Tokens of each split; the sweep's size.
+# Tokens of each split; the sweep's size. Rows are stored in float32, where there are millions in bfloat16 (6 GB).
+store=()
 case "$scale" in
   quick) train=50000 validation=6400 test=12800 sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000 --batch-size 256) ;;
   default) train=620000 validation=12800 test=38400 sweep=(--latents 4096 --tokens 1000000 --batch-size 512) ;;
-  full) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
+  full) store=(--dtype bf16) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
 if [ -f "$expected" ] && [ -z "$text" ]; then sweep+=(--expected "$expected"); fi
 
 harvest() {  # SPLIT TOKENS [FURTHER OPTIONS]
   "$build/bin/harvest" --model "$model" --threads "$threads" --text "$corpus/$1.jsonl" --tokens "$2" \
-    --output "$output/activations/$1" --resume "${@:3}"
+    --output "$output/activations/$1" --resume "${store[@]}" "${@:3}"
 }
 
 say "5/6 Activations"
