@@ -31,6 +31,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 output="${output:-$root/runs/$scale}"
+own="$model$text"  # empty: the standard model and text, of which the outcome is known
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
@@ -67,7 +68,7 @@ case "$scale" in
   full) store=(--dtype bf16) train=5200000 validation=32000 test=102400 sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
-if [ -f "$expected" ] && [ -z "$text" ]; then sweep+=(--expected "$expected"); fi
+if [ -f "$expected" ] && [ -z "$own" ]; then sweep+=(--expected "$expected"); fi
 
 harvest() {  # SPLIT TOKENS [FURTHER OPTIONS]
   "$build/bin/harvest" --model "$model" --threads "$threads" --text "$corpus/$1.jsonl" --tokens "$2" \
