@@ -53,7 +53,7 @@ struct ActivationData {
   std::string subject() const;
 };
 
-/// What the training split says of the data, over all its rows, in double: the mean row (paper.md 1.3: the mean vector
+/// What the training split says of the data, over all its rows, in double: the mean row (Gao et al.: the mean vector
 /// comes from the training split) and the variance, mean over rows and width of (x - mean)^2.
 struct DataStatistics {
   Tensor mean;  // [width], f32
@@ -61,7 +61,8 @@ struct DataStatistics {
 };
 DataStatistics data_statistics(const SplitRows& train);
 
-/// The geometric median of the first 32,768 rows of the shuffled training split: where b_pre starts (paper.md 2.8).
+/// The geometric median of the first 32,768 rows of the shuffled training split: where b_pre starts (Gao et al.,
+/// appendix A).
 Tensor initial_pre_bias(const SplitRows& train, uint64_t seed);
 
 }  // namespace sae

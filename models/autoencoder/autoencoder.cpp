@@ -100,8 +100,8 @@ Tensor scaled(const Tensor& x, double factor) {
   return std::move(out).freeze();
 }
 
-/// The mean length at which k latents of a tied dictionary rebuild random unit vectors (paper.md 2.8: the authors probe
-/// with 256).
+/// The mean length at which k latents of a tied dictionary rebuild random unit vectors (Gao et al., appendix A: the
+/// authors probe with 256).
 double reconstructed_length(const Tensor& dictionary, int64_t k, uint64_t seed) {
   constexpr int64_t probes = 256;
   const Parameter vectors =
@@ -178,7 +178,7 @@ Tensor decode(const Autoencoder& autoencoder, const Value& latents) {
 
 namespace {
 
-/// paper.md 2.3: the k_aux largest pre-activations among dead latents model what the main pass missed. The target is
+/// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed. The target is
 /// detached, so live latents get nothing from this term; b_pre cancels in its value but receives its gradient.
 Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Pass& pass, const Tensor& x,
                         const Tensor& dead) {

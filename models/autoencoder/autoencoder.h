@@ -29,19 +29,19 @@ struct AutoencoderOptions {
 /// Throws, naming the option, unless 1 <= k <= latents, widths are positive, weights are not negative.
 void check(const AutoencoderOptions& options);
 
-/// The paper's choice of k_aux: the power of two nearest to half the width (paper.md 2.3), at most the latents.
+/// The paper's choice of k_aux: the power of two nearest to half the width (Gao et al., A.2), at most the latents.
 int64_t default_k_aux(int64_t width, int64_t latents);
 
-/// z = activation(E (x - b_pre) + b_enc), x_hat = D^T z + b_pre (paper.md 2.1, 2.2), on normalised rows x.
+/// z = activation(E (x - b_pre) + b_enc), x_hat = D^T z + b_pre (Gao et al., eq. 1 and 2), on normalised rows x.
 /// The parameters, found by name: "encoder" E [latents, width], "encoder_bias" b_enc [latents], "decoder" D
 /// [latents, width] with rows of unit length, "pre_bias" b_pre [width].
 class Autoencoder {
  public:
   Autoencoder(AutoencoderOptions options, Tensor encoder, Tensor encoder_bias, Tensor decoder, Tensor pre_bias);
 
-  /// Fresh parameters (paper.md 2.8): decoder rows in uniformly random directions, encoder rows along them (tied),
-  /// b_enc zero, b_pre given. topk scales the encoder so that random unit vectors are reconstructed at their own
-  /// length; relu keeps 1 / sqrt(3), the row length of the usual uniform initialisation.
+  /// Fresh parameters (Gao et al., appendix A): decoder rows in uniformly random directions, encoder rows along them
+  /// (tied), b_enc zero, b_pre given. topk scales the encoder so that random unit vectors are reconstructed at their
+  /// own length; relu keeps 1 / sqrt(3), the row length of the usual uniform initialisation.
   static Autoencoder initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed);
 
   const AutoencoderOptions& options() const { return options_; }
@@ -89,9 +89,9 @@ Pass run(const Weights& weights, const AutoencoderOptions& options, const Tensor
 Value encode(const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how = {});
 Tensor decode(const Autoencoder& autoencoder, const Value& latents);
 
-/// The terms of the training loss (paper.md 2.1-2.3): mean squared error times mse_scale, relu's L1 penalty, and topk's
-/// auxiliary loss on `dead` (i32, ascending; may be empty), in this order. mse_scale is 1 / the data's variance
-/// (paper.md 1.3).
+/// The terms of the training loss (Gao et al., eq. 1 and 2, A.2): mean squared error times mse_scale, relu's L1
+/// penalty, and topk's auxiliary loss on `dead` (i32, ascending; may be empty), in this order. mse_scale is 1 / the
+/// data's variance (Gao et al.).
 struct TrainingLoss {
   std::vector<WeightedLoss> terms;
   Pass pass;

@@ -4,7 +4,7 @@
 
 namespace sae {
 
-/// Rows as the autoencoder sees them (paper.md 1.2): the mean over the width removed, then scaled to unit norm. The two
+/// Rows as the autoencoder sees them (Gao et al.): the mean over the width removed, then scaled to unit norm. The two
 /// numbers of each row bring a reconstruction back into the model's own units. A row without spread becomes zeros.
 struct NormalisedRows {
   Tensor rows;  // [rows, width]

@@ -11,7 +11,7 @@ namespace sae {
 /// how the rows were cut into batches.
 struct Metrics {
   int64_t rows = 0;
-  double normalised_mse = 0;  ///< sum |x - x_hat|^2 / sum |x - mean|^2, one ratio of sums (paper.md 1.3)
+  double normalised_mse = 0;  ///< sum |x - x_hat|^2 / sum |x - mean|^2, one ratio of sums (Gao et al.)
   double per_row_mse = 0;     ///< mean over rows of |x - x_hat|^2 / |x|^2, uncentred: another unit, not to be mixed up
   double explained_variance = 0;  ///< 1 - variance of (x - x_hat) / variance of x, summed over the width
   double l0 = 0;                  ///< mean number of latents above 0

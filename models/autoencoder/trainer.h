@@ -11,7 +11,7 @@
 namespace sae {
 
 /// The learning rate the paper found to converge at every size: 2e-4 / sqrt(latents / 2^14). A rule made for batches of
-/// 131,072 rows (paper.md 2.9): small batches want it tuned.
+/// 131,072 rows (Gao et al., appendix A): small batches want it tuned.
 double default_learning_rate(int64_t latents);
 
 /// The decay of the weights' moving average for a run of that many steps: min(0.999, 1 - 50 / steps), at least 0, so
@@ -29,7 +29,7 @@ struct TrainingOptions {
   double fired_above = 0;  ///< a latent fires where its value is above this (the authors' code: 1e-3)
   bool averaging = true;   ///< keep a moving average of the weights
   double clip_norm = 0;    ///< largest global norm of the gradient; 0: no clipping
-  double mse_scale = 1;    ///< 1 / variance of the data (paper.md 1.3)
+  double mse_scale = 1;    ///< 1 / variance of the data (Gao et al.)
   uint64_t seed = 0;
   Precision precision = Precision::f32;
 };

@@ -4,8 +4,8 @@
 
 namespace sae {
 
-/// Adam (Kingma and Ba 2015) with the paper's epsilon (paper.md 2.9: batch-averaged gradients are tiny, so a usual
-/// epsilon would make the step depend on the scale of the loss).
+/// Adam (Kingma and Ba 2015) with the paper's epsilon (Gao et al., appendix A: batch-averaged gradients are tiny, so a
+/// usual epsilon would make the step depend on the scale of the loss).
 struct AdamOptions {
   double learning_rate = 1e-4;
   double beta1 = 0.9;
@@ -13,7 +13,7 @@ struct AdamOptions {
   double epsilon = 6.25e-10;
 };
 
-/// What holds for each row of the parameter: nothing, or unit length (the decoder's latents, paper.md 2.8).
+/// What holds for each row of the parameter: nothing, or unit length (the decoder's latents, Gao et al., appendix A).
 enum class RowConstraint { none, unit_norm };
 
 /// The moments of one parameter, named after it ("decoder.first_moment"), so that a checkpoint finds them.

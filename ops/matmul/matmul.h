@@ -21,7 +21,7 @@ struct MatmulOptions {
 ///   a dense, g sparse:   da = g b,    db = g^T a, deferred  (transpose_b only)
 ///   a sparse, g dense:   da = g b^T at the stored places of a only; db = a^T g, deferred  (not transposed only)
 /// Where only the column sum of da is used, it is column_sum(g) b: the pre-bias costs a matrix-vector product
-/// (paper.md 6.4). Sums over stored entries run in the order in which they are stored.
+/// (Gao et al., appendix D). Sums over stored entries run in the order in which they are stored.
 /// Throws on shapes that do not fit, on unequal dtypes, and on a layout that has no product here.
 Variable matmul(const Variable& a, const Variable& b, MatmulOptions options = {});
 

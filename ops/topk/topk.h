@@ -4,8 +4,8 @@
 
 namespace sae {
 
-/// The k largest entries of each row (paper.md 2.2: the largest signed values; what follows decides what to do with
-/// negative ones).
+/// The k largest entries of each row (Gao et al., eq. 2: the largest signed values; what follows decides what to do
+/// with negative ones).
 ///   x dense [rows, cols] -> row-sparse [rows, cols], exactly k entries in each row, columns ascending.
 /// Ties go to the lower column, so the chosen set is unique: it does not depend on tiling, threads or instruction set.
 /// Backward: the gradient is row-sparse over the same Columns and passes through unchanged; a column that was not

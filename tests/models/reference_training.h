@@ -9,7 +9,8 @@
 namespace sae::testing {
 
 /// An autoencoder and its training step written down once more, as plainly as possible: double, dense, loops, no tape,
-/// no sparse layouts; formulas of paper.md 2.1-2.3 and 2.8-2.9 differentiated by hand. What the engine is held against.
+/// no sparse layouts; formulas of Gao et al., eq. 1 and 2, appendix A differentiated by hand. What the engine is held
+/// against.
 struct ReferenceTraining {
   bool topk = true;
   int64_t width = 0, latents = 0, k = 0, k_aux = 0, steps = 0, dead_after = 0;
