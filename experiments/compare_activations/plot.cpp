@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <set>
 
 #include "engine/error.h"
@@ -31,6 +32,17 @@ std::string data_block(const std::string& name, const std::vector<ResultRow>& ro
   return text + "EOD\n";
 }
 
+/// A range that leaves room around the points, also around a single one.
+std::string padded_range(const std::vector<ResultRow>& rows, double ResultRow::*coordinate) {
+  double low = std::numeric_limits<double>::max(), high = 0;
+  for (const ResultRow& row : rows) {
+    if (!(row.*coordinate > 0)) continue;  // a logarithmic axis has no place for it
+    low = std::min(low, row.*coordinate);
+    high = std::max(high, row.*coordinate);
+  }
+  return high > 0 ? fmt::format("[{}:{}]", low / 1.2, high * 1.2) : std::string("[1:10]");
+}
+
 std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
   const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000"};
   std::set<std::string> activations;
@@ -56,13 +68,15 @@ std::string script(const std::string& path, const std::string& title, const std:
   const std::string name = std::filesystem::path(path).filename();
   return fmt::format(
       "# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}"
-      "set title {2}\nset xlabel 'L0 (mean number of active latents)'\n"
+      "set title {2} noenhanced\nset xlabel 'L0 (mean number of active latents)'\n"
       "set ylabel 'normalised MSE (1 = predicting the mean)'\n"
-      "set logscale xy\nset grid\nset key top right\n"
-      "set xtics add (4, 8, 16, 32, 64, 128, 256, 512)\nset ytics add (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)\n"
+      "set logscale xy\nset grid\nset key top right\nset xrange {4}\nset yrange {5}\n"
+      "set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)\n"
+      "set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n"
       "set terminal svg size 800,560 background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\nplot {3}\n"
       "set terminal pngcairo size 1200,840 font 'DejaVu Sans,14'\nset output '{0}.png'\nreplot\n",
-      name, blocks, quoted(title), curves);
+      name, blocks, quoted(title), curves, padded_range(rows, &ResultRow::l0),
+      padded_range(rows, &ResultRow::normalised_mse));
 }
 
 }  // namespace
