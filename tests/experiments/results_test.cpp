@@ -1,0 +1,61 @@
+#include "experiments/compare_activations/results.h"
+
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
+
+namespace sae {
+namespace {
+
+ResultRow point(const std::string& activation, double target, double l0, double mse, double part = 1) {
+  ResultRow row;
+  row.activation = activation;
+  row.target_l0 = target;
+  row.l0 = l0;
+  row.normalised_mse = mse;
+  row.part = part;
+  return row;
+}
+
+constexpr const char* header = "activation,target_l0,l0,l0_tolerance,normalised_mse,mse_tolerance\n";
+
+TEST(Results, ExpectedTableIsReadAndBadLinesAreNamed) {
+  TemporaryFolder folder;
+  const auto points = read_expected(folder.write("good.csv", std::string(header) + "topk,8,8,0.1,0.30,0.01\n"));
+  ASSERT_EQ(points.size(), 1u);
+  EXPECT_EQ(points[0].activation, "topk");
+  EXPECT_EQ(points[0].mse_tolerance, 0.01);
+  EXPECT_REFUSED(read_expected(folder.write("short.csv", std::string(header) + "topk,8\n")), "short.csv:2");
+  EXPECT_REFUSED(read_expected(folder.write("word.csv", std::string(header) + "topk,8,x,0.1,0.3,0.01\n")),
+                 "'x' is not");
+  EXPECT_REFUSED(read_expected(folder.path("missing.csv")), "missing.csv");
+}
+
+TEST(Results, VerdictLooksAtWholeRunsAndEveryExpectedPoint) {
+  const std::vector<ExpectedPoint> expected = {{"topk", 8, 8, 0.1, 0.30, 0.01}, {"relu", 8, 7, 1, 0.45, 0.02}};
+  const std::vector<ResultRow> good = {point("topk", 8, 8, 0.305), point("relu", 8, 7.9, 0.44),
+                                       point("relu", 8, 30, 0.9, 0.5)};
+  EXPECT_TRUE(compare_with_expected(good, expected).right);
+  EXPECT_FALSE(compare_with_expected({good[0]}, expected).right) << "a point is missing";
+  EXPECT_FALSE(compare_with_expected({good[0], point("relu", 8, 9, 0.44)}, expected).right) << "L0 is off";
+  EXPECT_FALSE(compare_with_expected({good[0], point("relu", 8, 7, 0.48)}, expected).right) << "the error is off";
+  EXPECT_FALSE(compare_with_expected(good, {}).right) << "nothing was expected";
+}
+
+TEST(Results, TableAndPlotAreWritten) {
+  TemporaryFolder folder;
+  const std::vector<ResultRow> rows = {point("topk", 8, 8, 0.3), point("topk", 16, 16, 0.25),
+                                       point("topk", 8, 8, 0.33, 0.5), point("relu", 8, 7, 0.5)};
+  write_results_csv(folder.path("results.csv"), rows);
+  const std::string csv = folder.read("results.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
+  EXPECT_THAT(csv, ::testing::HasSubstr("\ntopk,16,"));
+  draw_plot(folder.path("plot"), "It's a title, block 3", rows);
+  EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
+  EXPECT_EQ(folder.read("plot.png").substr(1, 3), "PNG");
+  draw_plot(folder.path("single"), "One point, and one without a place on the axis",
+            {rows[0], point("relu", 8, 0, 1.1)});
+  EXPECT_TRUE(folder.has("single.svg"));
+}
+
+}  // namespace
+}  // namespace sae
