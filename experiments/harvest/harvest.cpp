@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "engine/error.h"
+#include "engine/parallel.h"
 #include "engine/philox.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/progress.h"
@@ -49,6 +50,29 @@ void append(const Tensor& activations, const ContextBatch& batch, int64_t length
   }
 }
 
+/// The next batches, one for each thread, together at most `contexts` contexts: a batch is one thread's work from its
+/// first block to its last. So threads meet once in half a second and not after every product, which matters where
+/// other programs want the cores too; and each has its own rows in its cache.
+std::vector<ContextBatch> next_batches(ContextSource& source, const HarvestOptions& options, int64_t contexts) {
+  std::vector<ContextBatch> batches;
+  for (int thread = 0; thread < threads() && contexts > 0; ++thread) {
+    ContextBatch batch = source.next(std::min(options.batch_contexts, contexts));
+    if (batch.ids.empty()) break;
+    contexts -= batch.contexts(options.context_length);
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+/// work(i) for each batch, in parallel.
+template <class Work>
+auto run_batches(const std::vector<ContextBatch>& batches, Work&& work) {
+  std::vector<decltype(work(batches[0]))> results(batches.size());
+  parallel_for(static_cast<int64_t>(batches.size()), 1,
+               [&](int64_t i, int64_t) { results[static_cast<size_t>(i)] = work(batches[static_cast<size_t>(i)]); });
+  return results;
+}
+
 }  // namespace
 
 HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options, RowSink& sink) {
@@ -67,17 +91,21 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
   Progress progress("harvest", known ? wanted * length : 0, "tokens", result.contexts * length);
   const Stopwatch all;
   while (result.contexts < wanted && !result.interrupted) {
-    const ContextBatch batch = source.next(std::min(options.batch_contexts, wanted - result.contexts));
-    if (batch.ids.empty()) {
+    const std::vector<ContextBatch> batches = next_batches(source, options, wanted - result.contexts);
+    if (batches.empty()) {
       result.source_ended = true;
       break;
     }
     const Stopwatch model_time;
-    const Tensor activations = model.activations(model.tokens(batch.ids), length, {&options.place, 1})[0];
+    const std::vector<Tensor> activations = run_batches(batches, [&](const ContextBatch& batch) {
+      return model.activations(model.tokens(batch.ids), length, {&options.place, 1})[0];
+    });
     result.model_seconds += model_time.seconds();
-    append(activations, batch, length, sink);
-    result.contexts += batch.contexts(length);
-    result.tokens_made += static_cast<int64_t>(batch.ids.size());
+    for (size_t i = 0; i < batches.size(); ++i) {
+      append(activations[i], batches[i], length, sink);
+      result.contexts += batches[i].contexts(length);
+      result.tokens_made += static_cast<int64_t>(batches[i].ids.size());
+    }
     progress.update(result.contexts * length);
     result.interrupted = interrupted();
   }
@@ -100,10 +128,22 @@ double product_peak(const LanguageModel& model, const HarvestOptions& options, P
   const Stopwatch all;
   for (int run = 0; run < 5 || (all.seconds() < 0.5 && run < 1000); ++run) {
     const Stopwatch one;
-    weights.product(x);
+    parallel_for(threads(), 1, [&](int64_t, int64_t) { weights.product(x); });  // as harvest() deals out its batches
     best = std::min(best, one.seconds());
   }
-  return 2.0 * static_cast<double>(rows) * static_cast<double>(shape.elements()) / best;
+  return 2.0 * threads() * static_cast<double>(rows) * static_cast<double>(shape.elements()) / best;
+}
+
+void LossReport::add(const ContextBatch& batch, const std::vector<float>& losses, const ContextSource& source,
+                     int64_t length) {
+  for (size_t i = 0; i + 1 < losses.size(); ++i) {
+    if (static_cast<int64_t>(i + 1) % length == 0) continue;  // the last of a context predicts nothing
+    Mean& mean = by_source[source.source_of(batch.documents[i + 1])];
+    for (Mean* one : {&mean, &all}) {
+      one->sum += static_cast<double>(losses[i]);
+      ++one->tokens;
+    }
+  }
 }
 
 LossReport report_loss(const LanguageModel& model, ContextSource& source, const HarvestOptions& options,
@@ -112,19 +152,16 @@ LossReport report_loss(const LanguageModel& model, ContextSource& source, const 
   LossReport report;
   Progress progress("loss", contexts * length, "tokens");
   for (int64_t done = 0; done < contexts && !interrupted();) {
-    const ContextBatch batch = source.next(std::min(options.batch_contexts, contexts - done));
-    if (batch.ids.empty()) break;
-    const Tensor residual = model.run_blocks(model.embed(model.tokens(batch.ids)), length, 0, model.sizes().layers);
-    const auto losses = model.next_token_loss(residual, batch.ids, length).to_vector<float>();
-    for (size_t i = 0; i + 1 < losses.size(); ++i) {
-      if (static_cast<int64_t>(i + 1) % length == 0) continue;  // the last of a context predicts nothing
-      LossReport::Mean& mean = report.by_source[source.source_of(batch.documents[i + 1])];
-      for (LossReport::Mean* one : {&mean, &report.all}) {
-        one->sum += static_cast<double>(losses[i]);
-        ++one->tokens;
-      }
+    const std::vector<ContextBatch> batches = next_batches(source, options, contexts - done);
+    if (batches.empty()) break;
+    const auto losses = run_batches(batches, [&](const ContextBatch& batch) {
+      const Tensor residual = model.run_blocks(model.embed(model.tokens(batch.ids)), length, 0, model.sizes().layers);
+      return model.next_token_loss(residual, batch.ids, length).to_vector<float>();
+    });
+    for (size_t i = 0; i < batches.size(); ++i) {
+      report.add(batches[i], losses[i], source, length);
+      done += batches[i].contexts(length);
     }
-    done += batch.contexts(length);
     progress.update(done * length);
   }
   return report;

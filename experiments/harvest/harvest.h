@@ -13,9 +13,9 @@ namespace sae {
 struct HarvestOptions {
   SitePlace place;
   int64_t context_length = 64;
-  int64_t batch_contexts = 8;
-  int64_t first_context = 0;  ///< of the source; those before it are left out
-  int64_t contexts = 0;       ///< how many to store in all; 0: all there are
+  int64_t batch_contexts = 8;  ///< in one forward pass of one thread
+  int64_t first_context = 0;   ///< of the source; those before it are left out
+  int64_t contexts = 0;        ///< how many to store in all; 0: all there are
 };
 
 struct HarvestResult {
@@ -34,8 +34,8 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
 /// Floating-point operations of one token's products with the weights of the blocks that are run.
 double product_flops(const LanguageModel& model, const HarvestOptions& options);
 
-/// Operations a second of the model's largest product alone, of a batch's size: the speed that the whole forward pass
-/// could reach if it were nothing but products. The best of several runs.
+/// Operations a second of the model's largest product alone, of a batch's size on every thread: the speed that the
+/// whole forward pass could reach if it were nothing but products. The best of several runs.
 double product_peak(const LanguageModel& model, const HarvestOptions& options, Precision precision);
 
 /// Mean loss of the tokens that follow, in nats, over a number of contexts.
@@ -47,6 +47,8 @@ struct LossReport {
   };
   Mean all;
   std::map<std::string, Mean> by_source;  ///< of the document that the predicted token is in
+  /// Takes in the losses of a batch: of each position, what the model lost on the token that follows.
+  void add(const ContextBatch& batch, const std::vector<float>& losses, const ContextSource& source, int64_t length);
   std::string to_string() const;
 };
 

@@ -53,7 +53,7 @@ void declare(Options& options) {
   options.flag("overwrite", "replace what is there");
   options.group("With which model");
   declare_model(options);
-  options.integer("batch", 8, "N", "contexts in one forward pass");
+  options.integer("batch", 8, "N", "contexts in one forward pass; every thread runs its own");
   options.flag("report-loss", "print the mean next-token loss, by source; runs the whole model on a sample");
   options.integer("loss-tokens", 16384, "N", "the size of that sample");
 }
