@@ -230,9 +230,14 @@ class Run {
     const std::string path = file("autoencoder.safetensors");
     const bool use_average = points_.back().averaged;
     const std::optional<Autoencoder> averaged = use_average ? trainer_.averaged() : std::nullopt;
+    const StoreDescription& data = context_.data.train.store().description();
     save_autoencoder(path, use_average ? *averaged : trainer_.autoencoder(),
                      {{"weights", use_average ? "average" : "raw"},
                       {"subject", context_.data.subject()},
+                      {"model", data.model},
+                      {"layer", std::to_string(data.layer)},
+                      {"site", data.site},
+                      {"context_length", std::to_string(data.context_length)},
                       {"input_normalisation", "mean over the width removed, unit norm"},
                       {"plan", text_},
                       {"options", plan_.options_text}},
