@@ -68,16 +68,16 @@ class Sweep {
     }
     tune_learning_rates();
     PenaltySearch search = penalty_search(penalty_at_trial_l0_);
-    // L0 goes on falling after a quarter of the tokens: by how much shows in the first whole run, and the trials for
-    // the other targets aim that much higher.
-    double drift = 1;
+    // L0 goes on falling after a quarter of the tokens, the more the denser it is. By how much shows in the whole runs,
+    // and a trial aims higher by what the nearest target's run lost.
+    std::map<double, double> drifts;  // by target
     std::vector<ResultRow> rows;
     for (const double target : nearest_first()) {
       for (const Activation activation : sweep_.activations) {
         const bool relu = activation == Activation::relu;
-        const PenaltyTrial trial = relu ? search.find(target / drift) : PenaltyTrial{};
+        const PenaltyTrial trial = relu ? search.find(target / drift_near(drifts, target)) : PenaltyTrial{};
         const double l0 = add_rows(rows, activation, target, trial.penalty);
-        if (relu && drift == 1) drift = std::clamp(l0 / std::max(trial.l0, 0.1), 0.2, 5.0);
+        if (relu) drifts[target] = std::clamp(l0 / std::max(trial.l0, 0.1), 0.2, 5.0);
         write(rows);
       }
     }
@@ -89,6 +89,14 @@ class Sweep {
     return std::find(sweep_.activations.begin(), sweep_.activations.end(), activation) != sweep_.activations.end();
   }
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
+
+  /// L0 of a whole run over that of its trial, from the run whose target is nearest; 1 before there is one.
+  static double drift_near(const std::map<double, double>& drifts, double target) {
+    const auto nearest = std::min_element(drifts.begin(), drifts.end(), [&](const auto& a, const auto& b) {
+      return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
+    });
+    return nearest == drifts.end() ? 1.0 : nearest->second;
+  }
 
   /// The targets, those nearest to the trials' sparsity first: the curve is there early, and its ends last.
   std::vector<double> nearest_first() const {
