@@ -21,8 +21,8 @@ namespace {
 constexpr const char* description =
     R"(Turns text, or a matrix of activations, into the latents of a trained autoencoder.
 
-The strongest latents of each token go to the screen, one line a token; --output stores all of them as compressed rows in
-a safetensors file. The model runs as it did in the harvest: the autoencoder knows block, site and context length.
+The strongest latents of each token go to the screen, one line a token; --output stores all of them as compressed rows
+in a safetensors file. The model runs as it did in the harvest: the autoencoder knows block, site and context length.
 Position 0 of a context is an attention sink in many models and is left out of training; it is marked with *.
 
   encode --sae runs/topk32/autoencoder.safetensors --prompt "The capital of France is Paris"
