@@ -207,6 +207,22 @@ TEST_F(Store, AnExistingStoreIsRefusedResumedOrOverwritten) {
   EXPECT_EQ(folder_.read("s/notes.txt"), "mine");
 }
 
+TEST_F(Store, AFinishedStoreThatIsReopenedGrows) {
+  write_store("s");
+  const std::string before = open("s").fingerprint();
+  {
+    ActivationWriter writer(folder_.path("s"), description(), IfStoreExists::resume, 8 * width * 4);
+    writer.reopen();
+    EXPECT_THROW(open("s"), Error);  // until it is finished again
+    append_contexts(writer, 20);
+    writer.finish();
+  }
+  expect_rows(open("s"), 20);
+  EXPECT_NE(open("s").fingerprint(), before);
+  write_store("t");
+  EXPECT_EQ(open("t").fingerprint(), before);
+}
+
 TEST_F(Store, ResumeRefusesDamagedAndMissingShards) {
   write_store("s");
   const std::string second = folder_.read("s/shard-00001.act");
