@@ -19,10 +19,10 @@ namespace {
 constexpr const char* description =
     R"(Runs text through a language model in short contexts and stores the activations of one place in it.
 
-Documents are joined with the model's end-of-text token between them and cut into contexts of --context tokens. Every row
-is stored with its token id, its position in the context and its document. Position 0 of every context is stored too,
-though in many models it is an attention sink a hundred times as long as other rows: programs that read the store leave
-it out unless told otherwise.
+Documents are joined with the model's end-of-text token between them and cut into contexts of --context tokens. Every
+row is stored with its token id, its position in the context and its document. Position 0 of every context is stored
+too, though in many models it is an attention sink a hundred times as long as other rows: programs that read the store
+leave it out unless told otherwise.
 
   harvest --text text/train.jsonl --tokens 600000 --output activations/train
   harvest --text text/validation.jsonl --report-loss

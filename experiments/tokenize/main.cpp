@@ -19,10 +19,10 @@ namespace sae {
 namespace {
 
 constexpr const char* description =
-    R"(Shows how a language model cuts text into tokens: one JSON line a text, with ids and pieces.
+    R"(Shows how a language model cuts text into tokens: one JSON line a text, of ids and pieces.
 
-Texts come from --text, from the named files, or from standard input. A piece that is a part of a character is written by
-its bytes, as <0xE6>. Bytes that the model has no token for are left out; "lost_bytes" counts them.
+Texts come from --text, from the named files, or from standard input. A piece that is a part of a character is written
+by its bytes, as <0xE6>. Bytes that the model has no token for are left out; "lost_bytes" counts them.
 
   tokenize --text "The capital of France is"
   tokenize --lines < sentences.txt

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 
 #include "engine/error.h"
@@ -12,245 +11,68 @@ namespace sae {
 namespace {
 
 constexpr uint32_t magic = 0x46554747;  // "GGUF"
-/// Entries of a tensor's or key's name; the format allows 64 bytes for the one and 65535 for the other.
+/// Of a tensor's or a key's name; the format allows 64 bytes for the one and 65535 for the other.
 constexpr uint64_t longest_name = 65535;
-
-// Kinds of metadata values, as the file numbers them.
-enum Kind : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
-
-int64_t bytes_of(uint32_t kind) {
-  switch (kind) {
-    case u8:
-    case i8:
-    case boolean:
-      return 1;
-    case u16:
-    case i16:
-      return 2;
-    case u32:
-    case i32:
-    case f32:
-      return 4;
-    case u64:
-    case i64:
-    case f64:
-      return 8;
-    default:
-      return 0;
-  }
-}
-
-template <class T>
-double read_as(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(T));
-  return static_cast<double>(value);
-}
-
-double number_at(uint32_t kind, const std::byte* from) {
-  switch (kind) {
-    case i8:
-      return read_as<int8_t>(from);
-    case u16:
-      return read_as<uint16_t>(from);
-    case i16:
-      return read_as<int16_t>(from);
-    case u32:
-      return read_as<uint32_t>(from);
-    case i32:
-      return read_as<int32_t>(from);
-    case f32:
-      return read_as<float>(from);
-    case u64:
-      return read_as<uint64_t>(from);
-    case i64:
-      return read_as<int64_t>(from);
-    case f64:
-      return read_as<double>(from);
-    default:
-      return read_as<uint8_t>(from);
-  }
-}
 
 }  // namespace
 
-/// Walks the header. Every step first looks whether the file still has the bytes.
-class GgufFile::Reader {
- public:
-  explicit Reader(const MappedFile& file) : file_(file), bytes_(file.bytes()) {}
-
-  uint64_t offset() const { return at_; }
-  uint64_t left() const { return bytes_.size() - at_; }
-
-  template <class... Arguments>
-  [[noreturn]] void refuse(uint64_t at, fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
-    fail("{}: byte {}: {}", file_.name(), at, fmt::format(format, std::forward<Arguments>(arguments)...));
-  }
-
-  template <class T>
-  T scalar(const char* what) {
-    need(sizeof(T), what);
-    T value;
-    std::memcpy(&value, bytes_.data() + at_, sizeof(T));
-    at_ += sizeof(T);
-    return value;
-  }
-
-  std::string_view text(const char* what, uint64_t longest = std::numeric_limits<uint64_t>::max()) {
-    const uint64_t begin = at_, length = scalar<uint64_t>(what);
-    if (length > longest) refuse(begin, "{} of {} bytes, where at most {} are allowed", what, length, longest);
-    if (length > left()) refuse(begin, "{} of {} bytes, but the file ends after {}", what, length, left());
-    const auto* data = reinterpret_cast<const char*>(bytes_.data() + at_);
-    at_ += length;
-    return {data, static_cast<size_t>(length)};
-  }
-
-  /// A count of things that take at least `bytes_each` bytes, so that no count is believed that the file cannot hold.
-  uint64_t count(const char* what, uint64_t bytes_each) {
-    const uint64_t begin = at_, number = scalar<uint64_t>(what);
-    check_count(begin, what, number, bytes_each);
-    return number;
-  }
-  void check_count(uint64_t begin, const char* what, uint64_t number, uint64_t bytes_each) const {
-    if (number > left() / bytes_each) {
-      refuse(begin, "{} {}, which need at least {} bytes each, but the file has {} bytes left", number, what,
-             bytes_each, left());
-    }
-  }
-
-  MetadataValue value(uint32_t kind, std::string_view key) {
-    switch (kind) {
-      case u8:
-        return static_cast<int64_t>(scalar<uint8_t>("a value"));
-      case i8:
-        return static_cast<int64_t>(scalar<int8_t>("a value"));
-      case u16:
-        return static_cast<int64_t>(scalar<uint16_t>("a value"));
-      case i16:
-        return static_cast<int64_t>(scalar<int16_t>("a value"));
-      case u32:
-        return static_cast<int64_t>(scalar<uint32_t>("a value"));
-      case i32:
-        return static_cast<int64_t>(scalar<int32_t>("a value"));
-      case u64: {
-        const uint64_t begin = at_, number = scalar<uint64_t>("a value");
-        if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-          refuse(begin, "'{}' is {}, which no quantity of a model is", key, number);
-        }
-        return static_cast<int64_t>(number);
-      }
-      case i64:
-        return scalar<int64_t>("a value");
-      case f32:
-        return static_cast<double>(scalar<float>("a value"));
-      case f64:
-        return scalar<double>("a value");
-      case boolean:
-        return truth(key);
-      case string:
-        return text("a text");
-      case array:
-        return list(key);
-      default:
-        refuse(at_ - sizeof(uint32_t), "'{}' has a value of kind {}, which the format does not have", key, kind);
-    }
-  }
-
- private:
-  void need(uint64_t bytes, const char* what) const {
-    if (bytes > left()) {
-      refuse(at_, "the file ends here, within its header, where {} was expected; it is truncated or no GGUF file",
-             what);
-    }
-  }
-
-  bool truth(std::string_view key) {
-    const auto byte = scalar<uint8_t>("a truth value");
-    if (byte > 1) refuse(at_ - 1, "'{}' is {}, where 0 or 1 was expected", key, byte);
-    return byte == 1;
-  }
-
-  MetadataValue list(std::string_view key) {
-    const uint64_t begin = at_;
-    const auto kind = scalar<uint32_t>("the kind of a list");
-    const auto number = scalar<uint64_t>("the length of a list");
-    if (kind == string) {
-      check_count(begin, "texts in a list", number, sizeof(uint64_t));
-      TextArray result;
-      result.texts.reserve(number);
-      for (uint64_t i = 0; i < number; ++i) result.texts.push_back(text("a text of a list"));
-      return result;
-    }
-    const int64_t size = bytes_of(kind);
-    if (size == 0) refuse(begin, "'{}' is a list of values of kind {}, which is not supported", key, kind);
-    check_count(begin, "numbers in a list", number, static_cast<uint64_t>(size));
-    const uint64_t bytes = number * static_cast<uint64_t>(size);
-    at_ += bytes;
-    return NumberArray{kind, bytes_.subspan(at_ - bytes, bytes)};
-  }
-
-  const MappedFile& file_;
-  std::span<const std::byte> bytes_;
-  uint64_t at_ = 0;
-};
-
 GgufFile::GgufFile(std::string path) : file_(std::move(path)) {
-  Reader reader(file_);
-  const auto first = reader.scalar<uint32_t>("'GGUF'");
+  GgufHeader header(file_);
+  const auto first = header.scalar<uint32_t>("'GGUF'");
   CHECK(first == magic, "{}: byte 0: expected 'GGUF'; this is no GGUF model file", file_.name());
-  const auto version = reader.scalar<uint32_t>("the version");
+  const auto version = header.scalar<uint32_t>("the version");
   if (version != 2 && version != 3) {
     const bool swapped = version == 0x03000000 || version == 0x02000000;
-    reader.refuse(4, "version {}{}; versions 2 and 3 are supported", version, swapped ? " (a big-endian file)" : "");
+    header.refuse(4, "version {}{}; versions 2 and 3 are supported", version, swapped ? " (a big-endian file)" : "");
   }
-  const uint64_t tensors = reader.count("tensors", 4 + 8 + 4 + 8);
-  const uint64_t entries = reader.count("metadata entries", 8 + 4 + 1);
-  read_metadata(reader, entries);
+  const uint64_t tensors = header.count("tensors", 4 + 8 + 4 + 8);
+  const uint64_t entries = header.count("metadata entries", 8 + 4 + 1);
+  read_metadata(header, entries);
   const int64_t alignment = integer_or("general.alignment", 32);
   CHECK(alignment > 0 && alignment <= 1 << 20 && (alignment & (alignment - 1)) == 0,
         "{}: general.alignment is {}, where a power of two was expected", name(), alignment);
   alignment_ = static_cast<uint64_t>(alignment);
-  read_tensor_table(reader, tensors);
-  place_tensors((reader.offset() + alignment_ - 1) / alignment_ * alignment_);
+  read_tensor_table(header, tensors);
+  place_tensors((header.offset() + alignment_ - 1) / alignment_ * alignment_);
 }
 
-void GgufFile::read_metadata(Reader& reader, uint64_t count) {
+void GgufFile::read_metadata(GgufHeader& header, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t begin = reader.offset();
-    const std::string_view key = reader.text("a metadata key", longest_name);
-    const auto kind = reader.scalar<uint32_t>("the kind of a value");
-    MetadataValue read = reader.value(kind, key);
-    if (!metadata_.emplace(key, std::move(read)).second) reader.refuse(begin, "the key '{}' stands here again", key);
+    const uint64_t begin = header.offset();
+    const std::string_view key = header.text("a metadata key", longest_name);
+    const auto kind = header.scalar<uint32_t>("the kind of a value");
+    GgufValue read = header.value(kind, key);
+    if (!metadata_.emplace(key, std::move(read)).second) header.refuse(begin, "the key '{}' stands here again", key);
   }
 }
 
-void GgufFile::read_tensor_table(Reader& reader, uint64_t count) {
+void GgufFile::read_tensor_table(GgufHeader& header, uint64_t count) {
   tensors_.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t begin = reader.offset();
+    const uint64_t begin = header.offset();
     TensorInfo info;
-    info.name = reader.text("a tensor's name", longest_name);
-    const auto rank = reader.scalar<uint32_t>("a tensor's rank");
+    info.name = header.text("a tensor's name", longest_name);
+    const auto rank = header.scalar<uint32_t>("a tensor's rank");
     if (rank == 0 || rank > 4)
-      reader.refuse(begin, "tensor '{}' has {} dimensions; 1 to 4 are possible", info.name, rank);
+      header.refuse(begin, "tensor '{}' has {} dimensions; 1 to 4 are possible", info.name, rank);
     std::array<int64_t, 4> extents{};
     int64_t elements = 1;
     for (uint32_t axis = 0; axis < rank; ++axis) {
-      const auto extent = reader.scalar<uint64_t>("a tensor's dimension");
+      const auto extent = header.scalar<uint64_t>("a tensor's dimension");
       if (extent == 0 || extent > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / elements)) {
-        reader.refuse(begin, "tensor '{}' has a dimension of {}", info.name, extent);
+        header.refuse(begin, "tensor '{}' has a dimension of {}", info.name, extent);
       }
       elements *= static_cast<int64_t>(extent);
       extents[rank - 1 - axis] = static_cast<int64_t>(extent);
     }
     info.shape = Shape(std::span<const int64_t>(extents.data(), rank));
-    info.type = reader.scalar<uint32_t>("a tensor's type");
-    info.offset = reader.scalar<uint64_t>("a tensor's offset");
+    info.type = header.scalar<uint32_t>("a tensor's type");
+    info.offset = header.scalar<uint64_t>("a tensor's offset");
     if (info.offset % alignment_ != 0) {
-      reader.refuse(begin, "tensor '{}' starts at {}, which is no multiple of {}", info.name, info.offset, alignment_);
+      header.refuse(begin, "tensor '{}' starts at {}, which is no multiple of {}", info.name, info.offset, alignment_);
     }
     if (!places_.emplace(info.name, tensors_.size()).second) {
-      reader.refuse(begin, "the tensor '{}' stands here again", info.name);
+      header.refuse(begin, "the tensor '{}' stands here again", info.name);
     }
     tensors_.push_back(info);
   }
@@ -288,7 +110,7 @@ void GgufFile::place_tensors(uint64_t data_begin) {
   }
 }
 
-const GgufFile::MetadataValue& GgufFile::value(std::string_view key) const {
+const GgufValue& GgufFile::value(std::string_view key) const {
   const auto found = metadata_.find(key);
   CHECK(found != metadata_.end(), "{}: the metadata lack '{}'", name(), key);
   return found->second;
@@ -308,17 +130,10 @@ double GgufFile::number(std::string_view key) const {
 }
 std::string_view GgufFile::text(std::string_view key) const { return expect<std::string_view>(key, "a text"); }
 const std::vector<std::string_view>& GgufFile::texts(std::string_view key) const {
-  return expect<TextArray>(key, "a list of texts").texts;
+  return expect<GgufTexts>(key, "a list of texts").texts;
 }
 std::vector<double> GgufFile::numbers(std::string_view key) const {
-  const auto& list = expect<NumberArray>(key, "a list of numbers");
-  std::vector<double> numbers;
-  const auto size = static_cast<size_t>(bytes_of(list.kind));
-  numbers.reserve(list.bytes.size() / size);
-  for (size_t at = 0; at < list.bytes.size(); at += size) {
-    numbers.push_back(number_at(list.kind, list.bytes.data() + at));
-  }
-  return numbers;
+  return expect<GgufNumbers>(key, "a list of numbers").numbers();
 }
 int64_t GgufFile::integer_or(std::string_view key, int64_t preset) const { return has(key) ? integer(key) : preset; }
 double GgufFile::number_or(std::string_view key, double preset) const { return has(key) ? number(key) : preset; }

@@ -7,11 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "engine/files/mapped_file.h"
 #include "engine/shape.h"
+#include "models/language_model/gguf_header.h"
 
 namespace sae {
 
@@ -23,15 +23,6 @@ namespace sae {
 /// Errors name the file, the byte and the reason.
 class GgufFile {
  public:
-  struct TextArray {
-    std::vector<std::string_view> texts;
-  };
-  struct NumberArray {
-    uint32_t kind = 0;  ///< the format's number for the type of the elements
-    std::span<const std::byte> bytes;
-  };
-  using MetadataValue = std::variant<bool, int64_t, double, std::string_view, TextArray, NumberArray>;
-
   struct TensorInfo {
     std::string_view name;
     Shape shape;                       ///< row-major: the file's first dimension is the last extent
@@ -64,16 +55,15 @@ class GgufFile {
   void read(const TensorInfo& tensor, std::span<float> to) const;
 
  private:
-  class Reader;
-  void read_metadata(Reader& reader, uint64_t count);
-  void read_tensor_table(Reader& reader, uint64_t count);
+  void read_metadata(GgufHeader& header, uint64_t count);
+  void read_tensor_table(GgufHeader& header, uint64_t count);
   void place_tensors(uint64_t data_begin);
-  const MetadataValue& value(std::string_view key) const;
+  const GgufValue& value(std::string_view key) const;
   template <class T>
   const T& expect(std::string_view key, const char* kind) const;
 
   MappedFile file_;
-  std::map<std::string_view, MetadataValue, std::less<>> metadata_;
+  std::map<std::string_view, GgufValue, std::less<>> metadata_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string_view, size_t, std::less<>> places_;
   uint64_t alignment_ = 32;
