@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/error.h"
+#include "engine/not_finite.h"
 #include "experiments/common/training_options.h"
 #include "experiments/compare_activations/learning_rate_search.h"
 #include "experiments/compare_activations/penalty_search.h"
@@ -148,11 +149,8 @@ class Sweep {
       try {
         const Metrics metrics = try_run(activation, penalty, rate).validation;
         return metrics.normalised_mse + penalty * metrics.l1;
-      } catch (const Error& error) {
-        // A rate at which training breaks is an answer, an interruption is not.
-        const std::string text = error.what();
-        if (text.find("infinite") == std::string::npos && text.find("nan") == std::string::npos) throw;
-        return std::numeric_limits<double>::infinity();
+      } catch (const NotFinite&) {
+        return std::numeric_limits<double>::infinity();  // a rate at which training breaks is an answer
       }
     };
     const auto trials =

@@ -1,10 +1,13 @@
 #include "ops/adam/adam.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <optional>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "engine/row_kernels.h"
 #include "ops/adam/adam_cpu.h"
@@ -98,9 +101,10 @@ void step_rows(Parameter& parameter, AdamState& state, const AdamOptions& option
         if (unit) remove_parallel(gradient, weights, width);
         cpu::adam_row_fast(weights, m + row * width, v + row * width, gradient, width, factors);
         if (unit) normalise_row(weights, width);
-        CHECK(std::isfinite(dot(weights, weights, width)),
-              "adam: row {} of '{}' became infinite or NaN at step {}; lower the learning rate", row, parameter.name(),
-              state.step);
+        if (!std::isfinite(dot(weights, weights, width))) {
+          throw NotFinite(fmt::format("adam: row {} of '{}' became infinite or NaN at step {}; lower the learning rate",
+                                      row, parameter.name(), state.step));
+        }
       }
     });
   };

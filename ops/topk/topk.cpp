@@ -1,6 +1,9 @@
 #include "ops/topk/topk.h"
 
+#include <fmt/format.h>
+
 #include "engine/error.h"
+#include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "ops/topk/topk_cpu.h"
 
@@ -27,7 +30,10 @@ RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
       } else {
         finite = cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates);
       }
-      CHECK(finite, "topk: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row);
+      if (!finite) {
+        throw NotFinite(
+            fmt::format("topk: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row));
+      }
       cpu::choose(candidates, k, chosen + row * k, kept + row * k);
     }
   });

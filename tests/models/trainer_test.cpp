@@ -136,7 +136,6 @@ TEST_F(TrainerTest, TopkStepDensifiesNothingAndDefersTheWeightGradients) {
 }
 
 TEST_F(TrainerTest, AuxiliaryLossReachesDeadEncoderRowsAndNoLiveOnes) {
-  Trainer fresh = make(Activation::topk, Dtype::f64);
   Autoencoder autoencoder =
       Autoencoder::initialise(model(Activation::topk), testing::random_tensor(device_, {width}, Dtype::f64, 8), 3);
   const std::vector<int32_t> dead = {1, 5, 7, 20, 33, 38, 39};
