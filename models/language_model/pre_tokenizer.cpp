@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <limits>
+#include <utility>
 
 #include "engine/error.h"
 
@@ -19,20 +19,46 @@ constexpr std::string_view white_space =
 
 struct Known {
   std::string_view name;
-  std::string_view pattern;  // @ stands for white space within a character class
+  std::string_view pattern;     // @ stands for white space within a character class
+  std::string_view expression;  // the same as tokenizer.json writes it; empty where no file does
 };
 
 constexpr std::array known = {
     // Each digit alone, then GPT-2's pattern on what lies between them: so white space before a digit is at the end of
     // a stretch, and all of it is one word.
-    Known{"smollm", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}| ?[^@\p{L}\p{N}]+|[@]+(?![^@\p{N}])|[@]+)"},
-    Known{"gpt-2", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^@\p{L}\p{N}]+|[@]+(?![^@])|[@]+)"},
+    Known{"smollm", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}| ?[^@\p{L}\p{N}]+|[@]+(?![^@\p{N}])|[@]+)", ""},
+    Known{"gpt-2", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^@\p{L}\p{N}]+|[@]+(?![^@])|[@]+)",
+          R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
+    Known{"llama-bpe",
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^@\p{L}\p{N}]+[\r\n]*|)"
+          R"([@]*[\r\n]+|[@]+(?![^@])|[@]+)",
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+          R"(\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    Known{"qwen2",
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^@\p{L}\p{N}]+[\r\n]*|)"
+          R"([@]*[\r\n]+|[@]+(?![^@])|[@]+)",
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+          R"(\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
+
+/// Other names that GGUF files have for these patterns.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> aliases = {{{"llama3", "llama-bpe"},
+                                                                                   {"llama-v3", "llama-bpe"},
+                                                                                   {"phi-2", "gpt-2"},
+                                                                                   {"olmo", "gpt-2"},
+                                                                                   {"deepseek-r1-qwen", "qwen2"}}};
+
+std::string_view without_alias(std::string_view name) {
+  for (const auto& [alias, meant] : aliases) {
+    if (alias == name) return meant;
+  }
+  return name;
+}
 
 std::string pattern_named(std::string_view name) {
   std::string names;
   for (const Known& one : known) {
-    if (one.name == name) {
+    if (one.name == without_alias(name)) {
       std::string pattern;
       for (const char c : one.pattern) pattern += c == '@' ? white_space : std::string_view(&c, 1);
       return pattern;
@@ -75,6 +101,15 @@ PreTokenizer::Range PreTokenizer::find(std::string_view text, size_t from) const
   CHECK(result > 0, "tokenizer: PCRE2 gives error {} at byte {} of a text of {} bytes", result, from, text.size());
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(pattern_->match);
   return {ends[0], ends[1]};
+}
+
+bool is_of_llama_3(std::string_view name) { return without_alias(name) == "llama-bpe"; }
+
+std::string_view pre_tokenizer_of(std::string_view expression) {
+  for (const Known& one : known) {
+    if (!expression.empty() && one.expression == expression) return one.name;
+  }
+  return {};
 }
 
 }  // namespace sae

@@ -9,8 +9,8 @@ namespace sae {
 /// Cuts a text into the words within which byte-pair encoding merges, by a Unicode regular expression (PCRE2).
 class PreTokenizer {
  public:
-  /// `name` is what GGUF files write under tokenizer.ggml.pre. Throws, listing the names that are supported, on
-  /// another.
+  /// `name` is what GGUF files write under tokenizer.ggml.pre: smollm, gpt-2, llama-bpe, qwen2, or another name that
+  /// llama.cpp gives one of these. Throws, listing the names that are supported, on another.
   explicit PreTokenizer(std::string_view name);
   ~PreTokenizer();
   PreTokenizer(const PreTokenizer&) = delete;
@@ -39,5 +39,10 @@ class PreTokenizer {
   struct Pattern;
   std::unique_ptr<Pattern> pattern_;
 };
+
+/// Does the name stand for Llama 3's tokenizer? In GGUF files it alone takes words that are tokens without merging.
+bool is_of_llama_3(std::string_view name);
+/// The name of the pattern that tokenizer.json writes as this regular expression; empty for an unknown one.
+std::string_view pre_tokenizer_of(std::string_view expression);
 
 }  // namespace sae

@@ -1,63 +1,18 @@
 #include "models/language_model/tokenizer.h"
 
 #include <algorithm>
-#include <queue>
 
 #include "engine/error.h"
-#include "models/language_model/gguf.h"
+#include "models/language_model/byte_pairs.h"
+#include "models/language_model/marked_tokens.h"
 #include "models/language_model/pre_tokenizer.h"
+#include "models/language_model/utf8.h"
 
 namespace sae {
 namespace {
 
 constexpr size_t longest_kept_word = 64;
 constexpr size_t most_kept_words = 1 << 17;
-/// Above this many symbols a scan for the best pair after every merge, which is quadratic, gives way to a heap.
-constexpr size_t short_word = 48;
-
-/// A merge or vocabulary entry spells every byte as one printable character: bytes that are printable in Latin-1 as
-/// themselves, the others as U+0100 and on, in order. The code point of each byte:
-constexpr std::array<uint32_t, 256> byte_characters() {
-  std::array<uint32_t, 256> characters{};
-  uint32_t next = 256;
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-    characters[byte] = printable ? byte : next++;
-  }
-  return characters;
-}
-
-/// The bytes that such a spelling stands for, by code point; -1 for characters that stand for none.
-constexpr std::array<int, 512> character_bytes() {
-  std::array<int, 512> bytes{};
-  bytes.fill(-1);
-  const auto characters = byte_characters();
-  for (int byte = 0; byte < 256; ++byte) bytes[characters[static_cast<size_t>(byte)]] = byte;
-  return bytes;
-}
-
-/// False where a character of the spelling stands for no byte.
-bool unspell(std::string_view spelling, std::string& bytes) {
-  static constexpr int first_of_two = 0xc0;
-  static constexpr auto table = character_bytes();
-  bytes.clear();
-  for (size_t i = 0; i < spelling.size(); ++i) {
-    auto character = static_cast<uint32_t>(static_cast<unsigned char>(spelling[i]));
-    if (character >= 0x80) {  // all characters in use take one or two bytes of UTF-8
-      if ((character & 0xe0u) != first_of_two || i + 1 >= spelling.size()) return false;
-      character = ((character & 0x1fu) << 6) | (static_cast<uint32_t>(spelling[++i]) & 0x3fu);
-    }
-    if (character >= table.size() || table[character] < 0) return false;
-    bytes += static_cast<char>(table[character]);
-  }
-  return true;
-}
-
-uint64_t pair_key(int32_t left, int32_t right) {
-  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
-}
-
-constexpr int normal_token = 1, control_token = 3, user_defined_token = 4;
 
 }  // namespace
 
@@ -65,80 +20,44 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
-Tokenizer::Tokenizer(const GgufFile& file) {
-  const std::string_view model = file.text("tokenizer.ggml.model");
-  CHECK(model == "gpt2", "{}: the tokenizer '{}' is not supported; supported: gpt2 (byte-level byte-pair encoding)",
-        file.name(), model);
-  pre_tokenizer_ = std::make_unique<PreTokenizer>(file.text("tokenizer.ggml.pre"));
-  read_vocabulary(file);
-  read_merges(file);
-  const auto id_or_none = [&](const char* key) {
-    const int64_t id = file.integer_or(key, -1);
-    CHECK(-1 <= id && id < size(), "{}: {} is {}, outside the vocabulary of {}", file.name(), key, id, size());
-    return static_cast<int32_t>(id);
-  };
-  end_of_turn_ = id_or_none("tokenizer.ggml.eos_token_id");
-  const auto marker = std::find(bytes_.begin(), bytes_.end(), "<|endoftext|>");
-  end_of_text_ = marker != bytes_.end() ? static_cast<int32_t>(marker - bytes_.begin()) : end_of_turn_;
-}
-
-void Tokenizer::read_vocabulary(const GgufFile& file) {
-  const std::vector<std::string_view>& spellings = file.texts("tokenizer.ggml.tokens");
-  CHECK(!spellings.empty() && spellings.size() < (1u << 30), "{}: a vocabulary of {} tokens", file.name(),
-        spellings.size());
-  std::vector<double> types;
-  if (file.has("tokenizer.ggml.token_type")) types = file.numbers("tokenizer.ggml.token_type");
-  CHECK(types.empty() || types.size() == spellings.size(), "{}: {} tokens, but {} token types", file.name(),
-        spellings.size(), types.size());
+Tokenizer::Tokenizer(TokenizerData data) : data_(std::move(data)) {
+  check();
+  const bool of_bytes = data_.merges == TokenMerges::of_bytes;
   byte_ids_.fill(-1);
-  for (size_t id = 0; id < spellings.size(); ++id) {
-    const auto type = types.empty() ? normal_token : static_cast<int>(types[id]);
-    special_.push_back(type == control_token || type == user_defined_token);
-    std::string text;
-    // special tokens are spelt plainly, and so are unused ones of some files
-    if (special_.back() || !unspell(spellings[id], text)) text = std::string(spellings[id]);
-    if (special_.back()) {
-      special_ids_.push_back(static_cast<int32_t>(id));
-    } else if (text.size() == 1) {
-      byte_ids_[static_cast<unsigned char>(text[0])] = static_cast<int32_t>(id);
+  const bool looks_up_texts = data_.whole_words || data_.merges == TokenMerges::of_characters;
+  if (looks_up_texts) texts_.reserve(data_.tokens.size());
+  for (size_t i = 0; i < data_.tokens.size(); ++i) {
+    const Token& token = data_.tokens[i];
+    const auto id = static_cast<int32_t>(i);
+    const bool is_byte = of_bytes ? token.kind == TokenKind::normal : token.kind == TokenKind::byte;
+    if (is_byte && token.text.size() == 1) byte_ids_[static_cast<unsigned char>(token.text[0])] = id;
+    if (looks_up_texts && (token.kind == TokenKind::normal || token.kind == TokenKind::user_defined)) {
+      texts_.emplace(token.text, id);
     }
-    bytes_.push_back(std::move(text));
   }
-  std::sort(special_ids_.begin(), special_ids_.end(), [&](int32_t a, int32_t b) {
-    return bytes_[static_cast<size_t>(a)].size() > bytes_[static_cast<size_t>(b)].size();
-  });
-}
-
-void Tokenizer::read_merges(const GgufFile& file) {
-  const std::vector<std::string_view>& spellings = file.texts("tokenizer.ggml.tokens");
-  const std::vector<std::string_view>& lines = file.texts("tokenizer.ggml.merges");
-  CHECK(!lines.empty(), "{}: the list of merges is empty", file.name());
-  std::unordered_map<std::string_view, int32_t> ids;
-  ids.reserve(spellings.size());
-  for (size_t id = 0; id < spellings.size(); ++id) ids.emplace(spellings[id], static_cast<int32_t>(id));
-  const auto id_of = [&](std::string_view spelling, size_t line) {
-    const auto found = ids.find(spelling);
-    CHECK(found != ids.end(), "{}: merge {} ('{}') has the part '{}', which is no token", file.name(), line,
-          lines[line], spelling);
-    return found->second;
-  };
-  merges_.reserve(lines.size());
-  std::string joined;
-  for (size_t line = 0; line < lines.size(); ++line) {
-    const size_t space = lines[line].find(' ', 1);
-    CHECK(space != std::string_view::npos && space + 1 < lines[line].size(),
-          "{}: merge {} is '{}', where two parts with a space between were expected", file.name(), line, lines[line]);
-    const std::string_view left = lines[line].substr(0, space), right = lines[line].substr(space + 1);
-    const uint64_t key = pair_key(id_of(left, line), id_of(right, line));
-    joined = left;
-    joined += right;
-    merges_.emplace(key, Merge{static_cast<int32_t>(line), id_of(joined, line)});
+  marked_ = std::make_unique<MarkedTokens>(data_.tokens);
+  if (of_bytes) pre_tokenizer_ = std::make_unique<PreTokenizer>(data_.pre_tokenizer);
+  if (data_.merges == TokenMerges::by_score) {
+    scored_ = std::make_unique<ScoredMerges>(data_.tokens);
+  } else {
+    ranked_ = std::make_unique<RankedMerges>(data_.rules);
+    std::vector<MergeRule>().swap(data_.rules);
   }
 }
 
-const Tokenizer::Merge* Tokenizer::find_merge(int32_t left, int32_t right) const {
-  const auto found = merges_.find(pair_key(left, right));
-  return found == merges_.end() ? nullptr : &found->second;
+void Tokenizer::check() const {
+  CHECK(!data_.tokens.empty() && data_.tokens.size() < (1u << 30), "{}: a vocabulary of {} tokens", data_.source,
+        data_.tokens.size());
+  const auto is_id = [&](int32_t id) { return -1 <= id && id < size(); };
+  for (const int32_t id : {data_.unknown, data_.beginning, data_.end_of_text, data_.end_of_turn}) {
+    CHECK(is_id(id), "{}: a special token is {}, outside the vocabulary of {}", data_.source, id, size());
+  }
+  for (const MergeRule& rule : data_.rules) {
+    CHECK(rule.left >= 0 && rule.right >= 0 && rule.joined >= 0 && is_id(rule.left) && is_id(rule.right) &&
+              is_id(rule.joined),
+          "{}: a merge of tokens {} and {} to {}, outside the vocabulary of {}", data_.source, rule.left, rule.right,
+          rule.joined, size());
+  }
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool special) {
@@ -148,29 +67,32 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool special) {
 }
 
 int64_t Tokenizer::encode(std::string_view text, std::vector<int32_t>& ids, bool special) {
-  if (!special) return encode_plain(text, ids);
   int64_t lost = 0;
-  while (!text.empty()) {
-    size_t place = text.size();
-    int32_t which = -1;
-    for (const int32_t id : special_ids_) {
-      const size_t found = text.substr(0, place).find(piece(id));
-      if (found == std::string_view::npos || piece(id).empty()) continue;
-      place = found;
-      which = id;
-    }
-    lost += encode_plain(text.substr(0, place), ids);
-    if (which < 0) break;
-    ids.push_back(which);
-    text.remove_prefix(place + piece(which).size());
+  for (bool first = true; !text.empty(); first = false) {
+    const MarkedTokens::Match match = marked_->find(text, special);
+    if (match.begin > 0) lost += encode_stretch(text.substr(0, match.begin), first, ids);
+    if (match.id >= 0) ids.push_back(match.id);
+    text.remove_prefix(match.end);
   }
   return lost;
 }
 
-int64_t Tokenizer::encode_plain(std::string_view text, std::vector<int32_t>& ids) {
-  int64_t lost = 0;
-  pre_tokenizer_->split(text, [&](std::string_view word) { lost += encode_word(word, ids); });
-  return lost;
+int64_t Tokenizer::encode_stretch(std::string_view text, bool first, std::vector<int32_t>& ids) {
+  std::string changed;
+  if (data_.compose) {
+    changed = compose(text);
+    text = changed;
+  }
+  if (data_.merges == TokenMerges::of_bytes) {
+    int64_t lost = 0;
+    pre_tokenizer_->split(text, [&](std::string_view word) { lost += encode_word(word, ids); });
+    return lost;
+  }
+  changed = unspell_spaces(text);  // a text's own U+2581 are spaces to the model
+  const SpacePrefix prefix = data_.space_prefix;
+  const bool wanted = prefix != SpacePrefix::none && (first || prefix != SpacePrefix::first_stretch_without_one);
+  if (wanted && (prefix == SpacePrefix::every_stretch || changed[0] != ' ')) changed.insert(0, 1, ' ');
+  return encode_characters(changed, ids);
 }
 
 int64_t Tokenizer::encode_word(std::string_view word, std::vector<int32_t>& ids) {
@@ -184,99 +106,80 @@ int64_t Tokenizer::encode_word(std::string_view word, std::vector<int32_t>& ids)
   }
   int64_t lost = 0;
   symbols_.clear();
-  for (const char byte : word) {
-    const int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
-    if (id >= 0) {
-      symbols_.push_back(id);
-    } else {
-      ++lost;
-    }
+  const auto whole = data_.whole_words ? texts_.find(word) : texts_.end();
+  if (whole != texts_.end()) {
+    symbols_.push_back(whole->second);
+  } else {
+    for (size_t i = 0; i < word.size(); ++i) lost += fall_back(word.substr(i, 1), symbols_);
+    ranked_->merge(symbols_);
   }
-  symbols_.size() <= short_word ? merge_short(symbols_) : merge_long(symbols_);
   ids.insert(ids.end(), symbols_.begin(), symbols_.end());
   if (keep && lost == 0 && words_.size() < most_kept_words) words_.emplace(word, symbols_);
   return lost;
 }
 
-/// The best pair is looked for anew after every merge; equal ranks are equal pairs, of which the first goes first.
-void Tokenizer::merge_short(std::vector<int32_t>& symbols) const {
-  std::array<const Merge*, short_word> next{};  // of each symbol with its right neighbour
-  size_t count = symbols.size();
-  for (size_t i = 0; i + 1 < count; ++i) next[i] = find_merge(symbols[i], symbols[i + 1]);
-  while (count > 1) {
-    size_t best = count;
-    for (size_t i = 0; i + 1 < count; ++i) {
-      if (next[i] != nullptr && (best == count || next[i]->rank < next[best]->rank)) best = i;
+int64_t Tokenizer::encode_characters(std::string_view text, std::vector<int32_t>& ids) {
+  int64_t lost = 0;
+  if (data_.merges == TokenMerges::by_score) {
+    for (const ScoredMerges::Piece& piece : scored_->pieces(text)) {
+      if (piece.id >= 0) {
+        ids.push_back(piece.id);
+      } else {
+        lost += fall_back(piece.text, ids);
+      }
     }
-    if (best == count) break;
-    symbols[best] = next[best]->id;
-    for (size_t i = best + 1; i + 1 < count; ++i) {
-      symbols[i] = symbols[i + 1];
-      next[i] = next[i + 1];
-    }
-    --count;
-    next[count - 1] = nullptr;
-    if (best > 0) next[best - 1] = find_merge(symbols[best - 1], symbols[best]);
-    if (best + 1 < count) next[best] = find_merge(symbols[best], symbols[best + 1]);
+    return lost;
   }
-  symbols.resize(count);
+  std::vector<int32_t> symbols;
+  while (!text.empty()) {
+    const std::string_view character = text.substr(0, std::max<size_t>(character_length(text), 1));
+    const auto found = texts_.find(character);
+    if (found != texts_.end()) {
+      symbols.push_back(found->second);
+    } else {
+      lost += fall_back(character, symbols);
+    }
+    text.remove_prefix(character.size());
+  }
+  ranked_->merge(symbols);
+  ids.insert(ids.end(), symbols.begin(), symbols.end());
+  return lost;
 }
 
-struct Tokenizer::Symbol {
-  int32_t id;              // -1: merged into its left neighbour
-  int32_t previous, next;  // places of the neighbours, -1: none
-};
-
-struct Tokenizer::Candidate {
-  int32_t rank, left, right;      // places
-  int32_t left_id, right_id, id;  // as they were; a candidate whose symbols have changed since is stale
-  bool operator<(const Candidate& other) const {
-    return rank != other.rank ? rank > other.rank : left > other.left;  // the queue's top is the largest
+int64_t Tokenizer::fall_back(std::string_view bytes, std::vector<int32_t>& ids) const {
+  const auto id_of = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
+  if (std::all_of(bytes.begin(), bytes.end(), [&](char byte) { return id_of(byte) >= 0; })) {
+    for (const char byte : bytes) ids.push_back(id_of(byte));
+    return 0;
   }
-};
-
-void Tokenizer::merge_long(std::vector<int32_t>& symbols) const {
-  const auto count = static_cast<int32_t>(symbols.size());
-  std::vector<Symbol> list(symbols.size());
-  const auto at = [&](int32_t place) -> Symbol& { return list[static_cast<size_t>(place)]; };
-  for (int32_t i = 0; i < count; ++i) at(i) = {symbols[static_cast<size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1};
-  std::priority_queue<Candidate> queue;
-  const auto consider = [&](int32_t left, int32_t right) {
-    if (left < 0 || right < 0) return;
-    if (const Merge* merge = find_merge(at(left).id, at(right).id)) {
-      queue.push({merge->rank, left, right, at(left).id, at(right).id, merge->id});
-    }
-  };
-  for (int32_t i = 0; i + 1 < count; ++i) consider(i, i + 1);
-  while (!queue.empty()) {
-    const Candidate best = queue.top();
-    queue.pop();
-    if (at(best.left).id != best.left_id || at(best.right).id != best.right_id || at(best.left).next != best.right) {
-      continue;
-    }
-    at(best.left).id = best.id;
-    at(best.left).next = at(best.right).next;
-    if (at(best.right).next >= 0) at(at(best.right).next).previous = best.left;
-    at(best.right).id = -1;
-    consider(at(best.left).previous, best.left);
-    consider(best.left, at(best.left).next);
-  }
-  symbols.clear();
-  for (const Symbol& symbol : list) {
-    if (symbol.id >= 0) symbols.push_back(symbol.id);
-  }
+  // a run of unknown characters is one unknown token
+  if (data_.unknown >= 0 && (ids.empty() || ids.back() != data_.unknown)) ids.push_back(data_.unknown);
+  return static_cast<int64_t>(bytes.size());
 }
 
 std::string_view Tokenizer::piece(int32_t id) const {
   CHECK(0 <= id && id < size(), "tokenizer: no token {}; there are {}", id, size());
-  return bytes_[static_cast<size_t>(id)];
+  return data_.tokens[static_cast<size_t>(id)].text;
 }
 
-bool Tokenizer::is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
+bool Tokenizer::is_special(int32_t id) const {
+  const TokenKind kind = data_.tokens[static_cast<size_t>(id)].kind;
+  return kind == TokenKind::control || kind == TokenKind::user_defined || kind == TokenKind::unknown;
+}
+
+bool Tokenizer::begins_stretch(std::span<const int32_t> before) const {
+  if (data_.space_prefix == SpacePrefix::none) return false;
+  if (data_.space_prefix != SpacePrefix::first_stretch_without_one) return before.empty() || is_special(before.back());
+  return std::all_of(before.begin(), before.end(), [&](int32_t id) { return is_special(id); });
+}
 
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   std::string text;
-  for (const int32_t id : ids) text += piece(id);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::string_view next = piece(ids[i]);
+    if (!is_special(ids[i]) && next.starts_with(' ') && begins_stretch(ids.first(i))) next.remove_prefix(1);
+    text += next;
+  }
   return text;
 }
 

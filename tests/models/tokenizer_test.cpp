@@ -139,8 +139,8 @@ TEST_F(TokenizerTest, Refusals) {
   EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"ab"})), "merge 0 is 'ab'");
   EXPECT_REFUSED(open(without("tokenizer.ggml.pre").text("tokenizer.ggml.pre", "runes")),
                  "the pre-tokenizer 'runes' is not supported; supported: smollm, gpt-2");
-  EXPECT_REFUSED(open(without("tokenizer.ggml.model").text("tokenizer.ggml.model", "llama")),
-                 "the tokenizer 'llama' is not supported; supported: gpt2");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.model").text("tokenizer.ggml.model", "bert")),
+                 "the tokenizer 'bert' is not supported; supported: gpt2");
   EXPECT_REFUSED(open(without("tokenizer.ggml.token_type").integers("tokenizer.ggml.token_type", {1, 2})),
                  "17 tokens, but 2 token types");
   EXPECT_REFUSED(open(without("tokenizer.ggml.eos_token_id").integer("tokenizer.ggml.eos_token_id", 17)),
