@@ -1,23 +1,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <set>
 
-#include "engine/error.h"
-#include "engine/files/atomic_file.h"
+#include "experiments/common/gnuplot.h"
 #include "experiments/compare_activations/results.h"
 
 namespace sae {
 namespace {
-
-std::string quoted(const std::string& text) {  // for gnuplot's single quotes
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
-}
 
 /// Data blocks inside the script, so that the figure can be redrawn from one file.
 std::string data_block(const std::string& name, const std::vector<ResultRow>& rows, const std::string& activation,
@@ -73,27 +65,15 @@ std::string script(const std::string& path, const std::string& title, const std:
       "set logscale xy\nset grid\nset key top right\nset xrange {4}\nset yrange {5}\n"
       "set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)\n"
       "set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n"
-      "set terminal svg size 800,560 background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\nplot {3}\n"
-      "set terminal pngcairo size 1200,840 font 'DejaVu Sans,14'\nset output '{0}.png'\nreplot\n",
-      name, blocks, quoted(title), curves, padded_range(rows, &ResultRow::l0),
-      padded_range(rows, &ResultRow::normalised_mse));
+      "{3}",
+      name, blocks, gnuplot_quoted(title), gnuplot_outputs(name, "plot " + curves, 800, 560),
+      padded_range(rows, &ResultRow::l0), padded_range(rows, &ResultRow::normalised_mse));
 }
 
 }  // namespace
 
 void draw_plot(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
-  write_file(path + ".gp", script(path, title, rows), IfExists::replace);
-  const std::filesystem::path file(path);
-  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  const auto shell_quoted = [](const std::string& text) {
-    std::string out = "'";
-    for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
-    return out + "'";
-  };
-  const std::string command =
-      fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()), shell_quoted(file.filename().string() + ".gp"));
-  const int code = std::system(command.c_str());
-  CHECK(code == 0, "plot: '{}' failed (exit code {}); is gnuplot installed (Debian: gnuplot-nox)?", command, code);
+  run_gnuplot(path, script(path, title, rows));
 }
 
 }  // namespace sae

@@ -9,6 +9,7 @@
 #include "engine/files/json.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
+#include "experiments/common/subject.h"
 #include "experiments/encode/latent_rows.h"
 #include "experiments/harvest/contexts.h"
 #include "experiments/harvest/import_matrix.h"
@@ -46,16 +47,6 @@ void declare(Options& options) {
   options.text("site", "SITE", "resid_post, resid_mid, mlp_out or attn_out (default: the autoencoder's)");
   options.integer("context", "N", "tokens in a context (default: the autoencoder's, or 64)");
   declare_model(options);
-}
-
-std::string note(const Metadata& notes, std::string_view key) {
-  const auto found = std::find_if(notes.begin(), notes.end(), [&](const auto& item) { return item.first == key; });
-  return found == notes.end() ? "" : found->second;
-}
-
-int64_t integer_note(const Metadata& notes, std::string_view key, int64_t otherwise) {
-  const std::string text = note(notes, key);
-  return text.empty() ? otherwise : Json::parse(text, std::string(key)).integer();
 }
 
 /// Runs whole contexts of one length through the model, a few at a time, until `limit` rows are there.
@@ -130,29 +121,24 @@ void print_strongest(const LatentRows& latents, Tokenizer* tokenizer, int64_t to
   if (show > 0 && latents.rows() > show) fmt::print("... {} rows more (--show)\n", latents.rows() - show);
 }
 
-SitePlace place_of(const Options& options, const LoadedAutoencoder& loaded, const LanguageModel& model) {
-  const int64_t last = model.sizes().layers - 1;
-  const int64_t layer = options.given("layer") ? options.get_integer("layer", 0, last)
-                                               : integer_note(loaded.notes, "layer", model.default_layer());
-  CHECK(0 <= layer && layer <= last, "the autoencoder is of block {}, the model has {} blocks", layer, last + 1);
-  const std::string site = options.given("site") ? options.get_text("site") : note(loaded.notes, "site");
-  return {layer, site.empty() ? Site::resid_post : parse_site(site)};
-}
-
 void encode_tokens(const Options& options, const LoadedAutoencoder& loaded, LanguageModel& model, int64_t limit,
                    LatentRows& latents) {
-  const std::string trained_on = note(loaded.notes, "model");
-  if (!trained_on.empty() && trained_on != model.title()) {
-    fmt::print(stderr, "warning: the autoencoder was trained on '{}', this model is '{}'\n", trained_on, model.title());
+  Subject subject = subject_of(loaded, model);
+  if (!subject.model.empty() && subject.model != model.title()) {
+    fmt::print(stderr, "warning: the autoencoder was trained on '{}', this model is '{}'\n", subject.model,
+               model.title());
   }
-  const int64_t noted = integer_note(loaded.notes, "context_length", 0);
-  const int64_t length =
-      options.given("context") ? options.get_integer("context", 1, model.sizes().context) : (noted > 0 ? noted : 64);
-  ContextEncoder encoder(model, place_of(options, loaded, model), limit, latents);
+  const int64_t blocks = model.sizes().layers;
+  if (options.given("layer")) subject.place.layer = options.get_integer("layer", 0, blocks - 1);
+  CHECK(0 <= subject.place.layer && subject.place.layer < blocks, "the autoencoder is of block {}, the model has {}",
+        subject.place.layer, blocks);
+  if (options.given("site")) subject.place.site = parse_site(options.get_text("site"));
+  if (options.given("context")) subject.context_length = options.get_integer("context", 1, model.sizes().context);
+  ContextEncoder encoder(model, subject.place, limit, latents);
   if (options.given("prompt")) {
-    encode_prompt(options.get_text("prompt"), model, length, encoder);
+    encode_prompt(options.get_text("prompt"), model, subject.context_length, encoder);
   } else {
-    encode_text(options.get_text("text"), model, length, encoder);
+    encode_text(options.get_text("text"), model, subject.context_length, encoder);
   }
 }
 

@@ -75,8 +75,33 @@ void LanguageModel::check_length(int64_t rows, int64_t length) const {
         "{}: {} rows in contexts of {} positions; the model has up to {}", name_, rows, length, sizes().context);
 }
 
+void LanguageModel::check_intervention(const Intervention* intervention, int64_t begin, int64_t end) const {
+  if (intervention == nullptr) return;
+  CHECK(begin <= intervention->place.layer && intervention->place.layer < end,
+        "{}: activations of layer {} cannot be replaced in blocks {} to {}", name_, intervention->place.layer, begin,
+        end - 1);
+}
+
+namespace {
+
+/// What one block is asked for.
+BlockSites sites_of(int64_t layer, std::span<const SitePlace> places, const Intervention* intervention) {
+  BlockSites sites;
+  for (const SitePlace& place : places) {
+    if (place.layer == layer) sites.wanted[static_cast<size_t>(place.site)] = true;
+  }
+  if (intervention != nullptr && intervention->place.layer == layer) {
+    sites.replaced = intervention->place.site;
+    sites.replace = intervention->replace;
+  }
+  return sites;
+}
+
+}  // namespace
+
 Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin, int64_t end,
-                                 std::span<const SitePlace> places, std::vector<Tensor>* found) const {
+                                 std::span<const SitePlace> places, std::vector<Tensor>* found,
+                                 const Intervention* intervention) const {
   check_length(residual.rows(), length);
   CHECK(0 <= begin && begin <= end && end <= sizes().layers, "{}: blocks {} to {} of {}", name_, begin, end,
         sizes().layers);
@@ -84,15 +109,13 @@ Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin,
     CHECK(begin <= place.layer && place.layer < end, "{}: layer {} is not among blocks {} to {}", name_, place.layer,
           begin, end - 1);
   }
+  check_intervention(intervention, begin, end);
   if (found != nullptr) found->assign(places.size(), Tensor());
   BlockRun run;
   run.length = length;
   const auto shared = transformer_->prepare(*device_, run);
   for (int64_t layer = begin; layer < end; ++layer) {
-    BlockSites sites;
-    for (const SitePlace& place : places) {
-      if (place.layer == layer) sites.wanted[static_cast<size_t>(place.site)] = true;
-    }
+    BlockSites sites = sites_of(layer, places, intervention);
     residual = transformer_->block(layer, std::move(residual), run, *shared, sites);
     for (size_t i = 0; i < places.size(); ++i) {
       if (places[i].layer == layer) (*found)[i] = sites.values[static_cast<size_t>(places[i].site)];
@@ -149,17 +172,19 @@ KeyValueCache LanguageModel::make_cache(int64_t capacity) const {
   return cache;
 }
 
-Tensor LanguageModel::extend(KeyValueCache& cache, std::span<const int32_t> ids) const {
+Tensor LanguageModel::extend(KeyValueCache& cache, std::span<const int32_t> ids,
+                             const Intervention* intervention) const {
   const auto count = static_cast<int64_t>(ids.size());
   CHECK(count > 0, "{}: no tokens to go on from", name_);
   CHECK(cache.length + count <= cache.capacity, "{}: {} tokens after {} in a cache of {}", name_, count, cache.length,
         cache.capacity);
+  check_intervention(intervention, 0, sizes().layers);
   const BlockRun run = {count, cache.length, &cache};
   const auto shared = transformer_->prepare(*device_, run);
   Tensor residual = embed(tokens(ids));
-  BlockSites none;
   for (int64_t layer = 0; layer < sizes().layers; ++layer) {
-    residual = transformer_->block(layer, std::move(residual), run, *shared, none);
+    BlockSites sites = sites_of(layer, {}, intervention);
+    residual = transformer_->block(layer, std::move(residual), run, *shared, sites);
   }
   cache.length += count;
   return logits(residual.slice_rows(count - 1, count));

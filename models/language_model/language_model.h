@@ -17,6 +17,12 @@ struct SitePlace {
   Site site = Site::resid_post;
 };
 
+/// Activations at a place are replaced by a function of them while the model runs.
+struct Intervention {
+  SitePlace place;
+  Replacement replace;
+};
+
 /// A frozen language model with its tokenizer. The residual stream between blocks is always f32; `precision` is that of
 /// the products with the weights.
 class LanguageModel {
@@ -44,9 +50,10 @@ class LanguageModel {
   /// ids i32 [rows] to the residual stream before block 0, f32 [rows, width].
   Tensor embed(const Tensor& ids) const;
   /// The residual stream before block `end`, given that before block `begin`. Fills `found` with the activations at
-  /// `places`, which lie in these blocks, f32 [rows, width] each.
+  /// `places`, which lie in these blocks, f32 [rows, width] each: as they are before an `intervention`, whose place
+  /// lies there too.
   Tensor run_blocks(Tensor residual, int64_t length, int64_t begin, int64_t end, std::span<const SitePlace> places = {},
-                    std::vector<Tensor>* found = nullptr) const;
+                    std::vector<Tensor>* found = nullptr, const Intervention* intervention = nullptr) const;
   /// The last normalisation of the residual stream after all blocks, f32.
   Tensor final_norm(const Tensor& residual) const;
   /// Scores of the whole vocabulary, f32 [rows, vocabulary], from the residual stream after all blocks.
@@ -62,12 +69,13 @@ class LanguageModel {
   KeyValueCache make_cache(int64_t capacity) const;
   /// Appends the tokens to the text in the cache and gives the scores of what follows the last of them, f32
   /// [1, vocabulary]. Throws where the cache is full.
-  Tensor extend(KeyValueCache& cache, std::span<const int32_t> ids) const;
+  Tensor extend(KeyValueCache& cache, std::span<const int32_t> ids, const Intervention* intervention = nullptr) const;
 
  private:
   LanguageModel(std::string name, std::string title, Device& device, std::unique_ptr<Transformer> transformer,
                 Tokenizer tokenizer);
   void check_length(int64_t rows, int64_t length) const;
+  void check_intervention(const Intervention* intervention, int64_t begin, int64_t end) const;
 
   std::string name_, title_;
   Device* device_;

@@ -28,14 +28,14 @@ struct Angles final : Transformer::Shared {
 };
 
 /// residual + w a. Where the sum alone is wanted, the product accumulates into the residual stream's own memory.
-Tensor add_product(Tensor residual, const PackedMatrix& w, const Tensor& a, Site site, BlockSites& sites) {
+Tensor add_product(Tensor residual, const PackedMatrix& w, const Tensor& a, Site site, const BlockRun& run,
+                   BlockSites& sites) {
   if (!sites.wants(site)) {
     Writable sum = std::move(residual).into_writable();
     w.add_product(a, sum);
     return std::move(sum).freeze();
   }
-  const Tensor product = w.product(a);
-  sites.put(site, product);
+  const Tensor product = sites.pass(site, w.product(a), run);
   Writable sum = std::move(residual).into_writable();
   float* to = sum.data<float>();
   const float* from = product.data<float>();
@@ -79,14 +79,13 @@ class Llama final : public Transformer {
                              ? attention(qkv, attention_, run.length, product_input)
                              : attention_step(qkv, attention_, run.cache->layers[static_cast<size_t>(layer)],
                                               run.first_position, product_input);
-    residual = add_product(std::move(residual), b.attention_output, mixed, Site::attn_out, sites);
-    sites.put(Site::resid_mid, residual);
+    residual = add_product(std::move(residual), b.attention_output, mixed, Site::attn_out, run, sites);
+    residual = sites.pass(Site::resid_mid, std::move(residual), run);
 
     const Tensor normed = rms_norm(residual, b.feed_forward_gain, epsilon_, product_input);
     const Tensor gated = swiglu(b.gate_up.product(normed), product_input);
-    residual = add_product(std::move(residual), b.down, gated, Site::mlp_out, sites);
-    sites.put(Site::resid_post, residual);
-    return residual;
+    residual = add_product(std::move(residual), b.down, gated, Site::mlp_out, run, sites);
+    return sites.pass(Site::resid_post, std::move(residual), run);
   }
 
   Tensor final_norm(const Tensor& residual, Dtype output) const override {

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,13 +46,22 @@ struct BlockRun {
   KeyValueCache* cache = nullptr;  ///< then there is one context, and its positions are appended
 };
 
-/// The activations of one block that somebody asked for: those with `wanted` set are filled in, f32 [rows, width].
+/// What takes the place of activations: a function of them, f32 [rows, width], that gives as many. Rows are contexts of
+/// `length` positions, one after the other; the first row of each stands at `first_position`.
+using Replacement = std::function<Tensor(Tensor activations, int64_t first_position, int64_t length)>;
+
+/// The activations of one block that somebody asked for: those with `wanted` set are filled in, f32 [rows, width]. At
+/// `replaced`, the block goes on with what `replace` makes of them.
 struct BlockSites {
   std::array<bool, site_count> wanted{};
   std::array<Tensor, site_count> values;
-  bool wants(Site site) const { return wanted[static_cast<size_t>(site)]; }
-  void put(Site site, const Tensor& value) {
-    if (wants(site)) values[static_cast<size_t>(site)] = value;
+  std::optional<Site> replaced;
+  Replacement replace;
+  bool wants(Site site) const { return wanted[static_cast<size_t>(site)] || replaced == site; }
+  /// A block calls this with the activations of each site, and goes on with what it gives back.
+  Tensor pass(Site site, Tensor value, const BlockRun& run) {
+    if (wanted[static_cast<size_t>(site)]) values[static_cast<size_t>(site)] = value;
+    return replaced == site ? replace(std::move(value), run.first_position, run.length) : value;
   }
 };
 

@@ -4,8 +4,8 @@
 
 #include "engine/files/json.h"
 #include "engine/files/safetensors.h"
-#include "tests/models/reference_llama.h"
 #include "tests/models/subject_model.h"
+#include "tests/models/tiny_model.h"
 #include "tests/support/damage.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
@@ -27,19 +27,13 @@ std::vector<double> flat(const Rows& rows) {
 
 class LanguageModelTest : public testing::CpuTest {
  protected:
-  LanguageModelTest() : file_(reference_.write(5)) {
-    file_.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
-    std::vector<std::string> vocabulary = {"<|endoftext|>"};
-    for (char letter = 'a'; letter < 'p'; ++letter) vocabulary.emplace_back(1, letter);
-    vocabulary.emplace_back("ab");
-    file_.texts("tokenizer.ggml.tokens", vocabulary).texts("tokenizer.ggml.merges", {"a b"});
-  }
   LanguageModel load(const GgufWriter& file, Precision precision = Precision::f32) {
     return LanguageModel::load(folder_.write("tiny.gguf", file.bytes()), device_, precision);
   }
 
-  ReferenceLlama reference_;
-  GgufWriter file_;
+  const testing::TinyModel tiny_;
+  const ReferenceLlama& reference_ = tiny_.reference();
+  const GgufWriter& file_ = tiny_.file();
   TemporaryFolder folder_;
   const std::vector<int32_t> ids_ = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 16, 0, 11, 12};
 };
@@ -119,6 +113,67 @@ TEST_F(LanguageModelTest, ExtendingACacheAgreesWithTheWholeText) {
     EXPECT_LT(worst_difference(to_double(next), to_double(logits.slice_rows(row, row + 1))), 1e-6);
   }
   EXPECT_REFUSED(model.extend(cache, std::span(ids_).first(1)), "1 tokens after 21 in a cache of 21");
+}
+
+/// Twice the activations, from position `first` on.
+Tensor doubled(const Tensor& x, int64_t first_position, int64_t length, int64_t first) {
+  std::vector<float> values = x.to_vector<float>();
+  for (int64_t i = 0; i < x.elements(); ++i) {
+    if (first_position + i / x.cols() % length >= first) values[static_cast<size_t>(i)] *= 2;
+  }
+  return Tensor::from(x.device(), x.shape(), values);
+}
+
+TEST_F(LanguageModelTest, AnInterventionReplacesWhatTheRestOfTheModelSees) {
+  const LanguageModel model = load(file_);
+  const auto ids = std::span(ids_).first(20);
+  const Tensor embedded = model.embed(model.tokens(ids));
+  const auto run = [&](const Intervention* intervention, std::span<const SitePlace> places,
+                       std::vector<Tensor>* found) {
+    return model.run_blocks(Tensor(embedded), 10, 0, 2, places, found, intervention);
+  };
+  const auto plain = run(nullptr, {}, nullptr).to_vector<float>();
+  for (const Site site : {Site::resid_post, Site::resid_mid, Site::mlp_out, Site::attn_out}) {
+    Intervention same = {{0, site}, [](Tensor x, int64_t, int64_t) { return x; }};
+    EXPECT_LT(worst_difference(to_double(run(&same, {}, nullptr)), {plain.begin(), plain.end()}), 1e-6);
+
+    // the change shows where it was made and after it, never at positions before
+    const SitePlace places[] = {{0, site}, {0, Site::resid_post}};
+    std::vector<Tensor> before, after;
+    run(nullptr, places, &before);
+    const Intervention twice = {{0, site}, [](Tensor x, int64_t first_position, int64_t length) {
+                                  EXPECT_EQ(first_position, 0);
+                                  return doubled(x, first_position, length, 4);
+                                }};
+    const Tensor changed = run(&twice, places, &after);
+    EXPECT_EQ(after[0].to_vector<float>(), before[0].to_vector<float>());  // found as it was before
+    for (int64_t row = 0; row < 20; ++row) {
+      const bool same_row = changed.slice_rows(row, row + 1).to_vector<float>() ==
+                            std::vector<float>(plain.begin() + row * 64, plain.begin() + (row + 1) * 64);
+      EXPECT_EQ(same_row, row % 10 < 4) << name_of(site) << " row " << row;
+    }
+    if (site == Site::resid_post) {  // as if the rest of the model had been given the doubled rows
+      const Tensor given = doubled(before[0], 0, 10, 4);
+      EXPECT_EQ(model.run_blocks(given, 10, 1, 2).to_vector<float>(), changed.to_vector<float>());
+    }
+  }
+}
+
+TEST_F(LanguageModelTest, AnInterventionWorksOnACacheAsOnWholeContexts) {
+  const LanguageModel model = load(file_);
+  const Intervention twice = {{0, Site::resid_post}, [](Tensor x, int64_t first_position, int64_t length) {
+                                return doubled(x, first_position, length, 3);
+                              }};
+  const Tensor whole = model.run_blocks(model.embed(model.tokens(ids_)), 21, 0, 2, {}, nullptr, &twice);
+  KeyValueCache cache = model.make_cache(21);
+  model.extend(cache, std::span(ids_).first(8), &twice);
+  const Tensor last = model.extend(cache, std::span(ids_).subspan(8), &twice);
+  EXPECT_LT(worst_difference(to_double(last), to_double(model.logits(whole.slice_rows(20, 21)))), 2e-6);
+  const Intervention beyond = {{2, Site::resid_post}, twice.replace};
+  KeyValueCache other = model.make_cache(21);
+  EXPECT_REFUSED(model.extend(other, ids_, &beyond), "activations of layer 2 cannot be replaced in blocks 0 to 1");
+  EXPECT_REFUSED(model.run_blocks(model.embed(model.tokens(ids_)), 21, 1, 2, {}, nullptr, &twice),
+                 "activations of layer 0 cannot be replaced in blocks 1 to 1");
 }
 
 TEST_F(LanguageModelTest, DefaultLayer) {

@@ -1,0 +1,41 @@
+#include "experiments/common/gnuplot.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "engine/error.h"
+#include "engine/files/atomic_file.h"
+
+namespace sae {
+
+std::string gnuplot_quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
+}
+
+std::string gnuplot_outputs(const std::string& name, const std::string& plot, int width, int height) {
+  return fmt::format(
+      "set terminal svg size {1},{2} background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\n{3}\n"
+      "set terminal pngcairo size {4},{5} font 'DejaVu Sans,14'\nset output '{0}.png'\n{3}\n",
+      name, width, height, plot, width * 3 / 2, height * 3 / 2);
+}
+
+void run_gnuplot(const std::string& path, const std::string& script) {
+  write_file(path + ".gp", script, IfExists::replace);
+  const std::filesystem::path file(path);
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  const auto shell_quoted = [](const std::string& text) {
+    std::string out = "'";
+    for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+    return out + "'";
+  };
+  const std::string command =
+      fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()), shell_quoted(file.filename().string() + ".gp"));
+  const int code = std::system(command.c_str());
+  CHECK(code == 0, "plot: '{}' failed (exit code {}); is gnuplot installed (Debian: gnuplot-nox)?", command, code);
+}
+
+}  // namespace sae

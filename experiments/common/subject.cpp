@@ -1,0 +1,85 @@
+#include "experiments/common/subject.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/error.h"
+#include "engine/files/json.h"
+
+namespace sae {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* saved_name = "autoencoder.safetensors";
+
+std::string note(const Metadata& notes, std::string_view key) {
+  const auto found = std::find_if(notes.begin(), notes.end(), [&](const auto& item) { return item.first == key; });
+  return found == notes.end() ? "" : found->second;
+}
+
+int64_t integer_note(const Metadata& notes, std::string_view key, int64_t otherwise) {
+  const std::string text = note(notes, key);
+  return text.empty() ? otherwise : Json::parse(text, std::string(key)).integer();
+}
+
+}  // namespace
+
+Subject subject_of(const LoadedAutoencoder& loaded, const LanguageModel& model) {
+  Subject subject;
+  subject.model = note(loaded.notes, "model");
+  subject.place.layer = integer_note(loaded.notes, "layer", model.default_layer());
+  const std::string site = note(loaded.notes, "site");
+  if (!site.empty()) subject.place.site = parse_site(site);
+  const int64_t length = integer_note(loaded.notes, "context_length", 0);
+  if (length > 0) subject.context_length = length;
+  return subject;
+}
+
+void check_subject(const std::string& path, const LoadedAutoencoder& loaded, const LanguageModel& model) {
+  const Subject subject = subject_of(loaded, model);
+  CHECK(subject.model.empty() || subject.model == model.title(),
+        "{}: the autoencoder was trained on '{}', this model is '{}'; give that one with --model", path, subject.model,
+        model.title());
+  CHECK(loaded.autoencoder.options().width == model.sizes().width,
+        "{}: the autoencoder reads activations of width {}, the model's have {}", path,
+        loaded.autoencoder.options().width, model.sizes().width);
+  CHECK(0 <= subject.place.layer && subject.place.layer < model.sizes().layers,
+        "{}: the autoencoder is of block {}, the model has {} blocks", path, subject.place.layer, model.sizes().layers);
+  CHECK(subject.context_length <= model.sizes().context,
+        "{}: the autoencoder is of contexts of {}, the model sees up to {}", path, subject.context_length,
+        model.sizes().context);
+}
+
+std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths) {
+  std::vector<std::string> found;
+  for (const std::string& path : paths) {
+    CHECK(fs::exists(path), "'{}' does not exist", path);
+    if (!fs::is_directory(path)) {
+      found.push_back(path);
+      continue;
+    }
+    if (fs::exists(fs::path(path) / saved_name)) {
+      found.push_back((fs::path(path) / saved_name).string());
+      continue;
+    }
+    std::vector<std::string> runs;
+    if (fs::is_directory(fs::path(path) / "runs")) {
+      for (const auto& run : fs::directory_iterator(fs::path(path) / "runs")) {
+        const fs::path file = run.path() / saved_name;
+        if (!run.path().filename().string().starts_with("trial-") && fs::exists(file)) runs.push_back(file.string());
+      }
+    }
+    CHECK(!runs.empty(), "'{}' holds no autoencoder: expected {} or runs/*/{} in it", path, saved_name, saved_name);
+    std::sort(runs.begin(), runs.end());
+    found.insert(found.end(), runs.begin(), runs.end());
+  }
+  return found;
+}
+
+std::string autoencoder_name(const std::string& path) {
+  const fs::path file = fs::absolute(path).lexically_normal();
+  return file.filename() == saved_name ? file.parent_path().filename().string() : file.stem().string();
+}
+
+}  // namespace sae

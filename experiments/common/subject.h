@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/autoencoder/autoencoder_file.h"
+#include "models/language_model/language_model.h"
+
+namespace sae {
+
+/// Which activations an autoencoder was trained on, as its file says; the defaults where it says nothing.
+struct Subject {
+  std::string model;  ///< the language model's title; empty: not said
+  SitePlace place;
+  int64_t context_length = 64;
+  friend bool operator==(const Subject& a, const Subject& b) {
+    return a.model == b.model && a.place.layer == b.place.layer && a.place.site == b.place.site &&
+           a.context_length == b.context_length;
+  }
+};
+Subject subject_of(const LoadedAutoencoder& loaded, const LanguageModel& model);
+
+/// Throws, naming the file, where an autoencoder does not fit this model: other activations than the model's, another
+/// width, a block that the model does not have.
+void check_subject(const std::string& path, const LoadedAutoencoder& loaded, const LanguageModel& model);
+
+/// The autoencoder files that the arguments name: a file is itself; a run's folder its autoencoder.safetensors; a
+/// sweep's folder those of runs/*, trials left out, by name. Throws where one names none.
+std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths);
+
+/// What to call an autoencoder: the folder that holds it, or else the file's own name.
+std::string autoencoder_name(const std::string& path);
+
+}  // namespace sae
