@@ -3,268 +3,123 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
+#include <limits>
+#include <memory>
 
 #include "engine/error.h"
-#include "engine/files/json_lines.h"
+#include "engine/not_finite.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/progress.h"
-#include "models/autoencoder/autoencoder_file.h"
+#include "experiments/common/run_in_progress.h"
 
 namespace sae {
-namespace {
-
-namespace fs = std::filesystem;
-
-/// Everything that decides the result of a run, as text: two runs are the same if this is.
-std::string plan_text(const RunContext& context, const RunPlan& plan) {
-  const AutoencoderOptions& m = plan.model;
-  const TrainingOptions& t = plan.training;
-  Json json = Json::object();
-  json.set("store", context.data.train.store().fingerprint());
-  json.set("rows", context.data.train.rows());
-  json.set("activation", name_of(m.activation)).set("latents", m.latents).set("width", m.width).set("k", m.k);
-  json.set("l1", m.l1).set("k_aux", m.k_aux).set("aux_weight", m.aux_weight);
-  json.set("learning_rate", t.learning_rate).set("batch_size", t.batch_size).set("steps", t.steps);
-  json.set("lr_warmup", t.lr_warmup).set("lr_decay", t.lr_decay).set("l1_warmup", t.l1_warmup);
-  json.set("dead_after", t.dead_after).set("fired_above", t.fired_above).set("averaging", t.averaging);
-  json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
-  json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
-  return json.dump();
-}
-
-Metrics read_metrics(const Json& json) {
-  Metrics metrics;
-  metrics.rows = json.at("rows").integer();
-  metrics.normalised_mse = json.at("normalised_mse").number();
-  metrics.per_row_mse = json.at("per_row_mse").number();
-  metrics.explained_variance = json.at("explained_variance").number();
-  metrics.l0 = json.at("l0").number();
-  metrics.l1 = json.at("l1").number();
-  metrics.dead_fraction = json.at("dead_fraction").number();
-  return metrics;
-}
-
-Json points_json(const std::vector<RunPoint>& points) {
-  Json list = Json::array();
-  for (const RunPoint& point : points) {
-    Json item = Json::object();
-    item.set("step", point.step).set("tokens", point.tokens).set("weights", point.averaged ? "average" : "raw");
-    item.set("seconds", point.seconds);
-    Json validation = Json::object();
-    put_metrics(validation, point.validation);
-    item.set("validation", validation);
-    if (point.test) {
-      Json test = Json::object();
-      put_metrics(test, *point.test);
-      item.set("test", test);
-    }
-    list.push(item);
-  }
-  return list;
-}
-
-std::vector<RunPoint> read_points(const Json& list) {
-  std::vector<RunPoint> points;
-  for (int64_t i = 0; i < list.size(); ++i) {
-    const Json item = list.at(i);
-    RunPoint point;
-    point.step = item.at("step").integer();
-    point.tokens = item.at("tokens").integer();
-    point.averaged = item.at("weights").text() == "average";
-    point.seconds = item.at("seconds").number();
-    point.validation = read_metrics(item.at("validation"));
-    if (item.has("test")) point.test = read_metrics(item.at("test"));
-    points.push_back(std::move(point));
-  }
-  return points;
-}
-
-const std::string& note(const Metadata& notes, const std::string& key, const std::string& file) {
-  const auto found = std::find_if(notes.begin(), notes.end(), [&](const auto& pair) { return pair.first == key; });
-  CHECK(found != notes.end(), "{}: the checkpoint lacks '{}'; start anew with --overwrite", file, key);
-  return found->second;
-}
-
-/// Means of the step reports since the last line of metrics.jsonl.
-struct IntervalMeans {
-  StepReport sum;
-  int64_t steps = 0;
-  void add(const StepReport& report) {
-    sum.normalised_mse += report.normalised_mse;
-    sum.l1 += report.l1;
-    sum.auxiliary_loss += report.auxiliary_loss;
-    sum.l0 += report.l0;
-    sum.dead = report.dead;
-    ++steps;
-  }
-  double mean(double total) const { return total / static_cast<double>(std::max<int64_t>(1, steps)); }
-};
-
-/// One run in progress: the trainer and its files.
-class Run {
- public:
-  Run(const RunContext& context, const RunPlan& plan)
-      : context_(context),
-        plan_(plan),
-        text_(plan_text(context, plan)),
-        trainer_(Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed), plan.training) {}
-
-  RunResult go() {
-    const bool old_files = fs::exists(file("metrics.jsonl")) || fs::exists(file("result.json"));
-    if (plan_.resume && fs::exists(file("result.json"))) return finished_result();
-    fs::create_directories(plan_.folder);
-    if (plan_.resume && fs::exists(file("checkpoint.safetensors"))) {
-      restore();
-    } else {
-      CHECK(!old_files || plan_.resume,
-            "{}: holds another run; go on with it by --resume, replace it by --overwrite, or give "
-            "another --output",
-            plan_.folder);
-      metrics_.emplace(file("metrics.jsonl"), IfExists::replace);
-      if (plan_.checkpoint_at_start) save_checkpoint(file("step-0.safetensors"), trainer_, {});
-    }
-    train();
-    return finish();
-  }
-
- private:
-  std::string file(const std::string& name) const { return plan_.folder + "/" + name; }
-
-  RunResult finished_result() const {
-    const Json result = Json::read(file("result.json"));
-    CHECK(result.at("plan").text() == text_,
-          "{}: holds the result of another run (other options or data); give another --output, or --overwrite",
-          plan_.folder);
-    return {read_points(result.at("points")), file("autoencoder.safetensors")};
-  }
-
-  void restore() {
-    const std::string path = file("checkpoint.safetensors");
-    const Metadata notes = restore_checkpoint(path, trainer_);
-    CHECK(note(notes, "plan", path) == text_,
-          "{}: is of another run (other options or data); give another --output, or --overwrite", path);
-    metrics_.emplace(JsonLinesWriter::resume(file("metrics.jsonl"), std::stoll(note(notes, "metrics_bytes", path))));
-    points_ = read_points(Json::parse(note(notes, "points", path), path));
-    seconds_ = std::stod(note(notes, "seconds", path));
-  }
-
-  void checkpoint() {
-    save_checkpoint(file("checkpoint.safetensors"), trainer_,
-                    {{"plan", text_},
-                     {"metrics_bytes", std::to_string(metrics_->bytes())},
-                     {"points", points_json(points_).dump()},
-                     {"seconds", fmt::format("{}", seconds_)}});
-  }
-
-  void train() {
-    const int64_t steps = plan_.training.steps, batch = plan_.training.batch_size;
-    const int64_t log_every = plan_.log_every > 0 ? plan_.log_every : std::max<int64_t>(1, steps / 100);
-    const int64_t checkpoint_every =
-        plan_.checkpoint_every > 0 ? plan_.checkpoint_every : std::max<int64_t>(1, steps / 10);
-    Progress progress(plan_.label, steps * batch, "tokens", trainer_.steps_done() * batch);
-    IntervalMeans means;
-    std::string shown;
-    evaluate_if_due();
-    const auto batches = context_.data.train.batches(plan_.training.seed, trainer_.steps_done(), batch, plan_.shuffle);
-    while (trainer_.steps_done() < steps) {
-      const Tensor x = batches->next();
-      const auto start = std::chrono::steady_clock::now();
-      means.add(trainer_.step(x));
-      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      const int64_t done = trainer_.steps_done();
-      if (done % log_every == 0 || done == steps) {
-        shown = log(means);
-        means = {};
-      }
-      progress.update(done * batch, shown);
-      evaluate_if_due();
-      const bool stop = interrupted();
-      if ((done % checkpoint_every == 0 && done < steps) || stop) checkpoint();
-      CHECK(!stop, "interrupted after {} of {} steps; run again with --resume to go on", done, steps);
-    }
-    progress.finish(shown);
-  }
-
-  std::string log(const IntervalMeans& means) {
-    Json line = Json::object();
-    line.set("step", trainer_.steps_done()).set("tokens", trainer_.rows_seen());
-    line.set("normalised_mse", means.mean(means.sum.normalised_mse)).set("l0", means.mean(means.sum.l0));
-    if (plan_.model.activation == Activation::relu) line.set("l1", means.mean(means.sum.l1));
-    if (plan_.model.k_aux > 0) line.set("auxiliary_loss", means.mean(means.sum.auxiliary_loss));
-    line.set("dead", trainer_.dead_latents());
-    metrics_->append(line);
-    return fmt::format("NMSE {:.4f}  L0 {:.1f}  dead {}", means.mean(means.sum.normalised_mse),
-                       means.mean(means.sum.l0), trainer_.dead_latents());
-  }
-
-  void evaluate_if_due() {
-    const int64_t done = trainer_.steps_done();
-    const auto& due = plan_.evaluate_after;
-    if (std::find(due.begin(), due.end(), done) == due.end()) return;
-    if (!points_.empty() && points_.back().step == done) return;  // restored at this very step
-    RunPoint point;
-    point.step = done;
-    point.tokens = trainer_.rows_seen();
-    point.seconds = seconds_;
-    const std::optional<Autoencoder> averaged = trainer_.averaged();
-    point.validation = evaluate(trainer_.autoencoder(), context_.data.validation, context_.statistics);
-    if (averaged) {
-      const Metrics other = evaluate(*averaged, context_.data.validation, context_.statistics);
-      point.averaged = objective(other) < objective(point.validation);
-      if (point.averaged) point.validation = other;
-    }
-    const Autoencoder& better = point.averaged ? *averaged : trainer_.autoencoder();
-    if (plan_.test) point.test = evaluate(better, context_.data.test, context_.statistics);
-    points_.push_back(std::move(point));
-  }
-
-  /// The training objective on held-out rows: what "better" means for each activation.
-  double objective(const Metrics& metrics) const {
-    return metrics.normalised_mse + (plan_.model.activation == Activation::relu ? plan_.model.l1 * metrics.l1 : 0.0);
-  }
-
-  RunResult finish() {
-    CHECK(!points_.empty(), "training run: no evaluation was asked for");
-    const std::string path = file("autoencoder.safetensors");
-    const bool use_average = points_.back().averaged;
-    const std::optional<Autoencoder> averaged = use_average ? trainer_.averaged() : std::nullopt;
-    const StoreDescription& data = context_.data.train.store().description();
-    save_autoencoder(path, use_average ? *averaged : trainer_.autoencoder(),
-                     {{"weights", use_average ? "average" : "raw"},
-                      {"subject", context_.data.subject()},
-                      {"model", data.model},
-                      {"layer", std::to_string(data.layer)},
-                      {"site", data.site},
-                      {"context_length", std::to_string(data.context_length)},
-                      {"input_normalisation", "mean over the width removed, unit norm"},
-                      {"plan", text_},
-                      {"options", plan_.options_text}},
-                     IfExists::replace);
-    Json result = Json::object();
-    result.set("plan", text_).set("points", points_json(points_));
-    result.write(file("result.json"), IfExists::replace);
-    fs::remove(file("checkpoint.safetensors"));
-    return {points_, path};
-  }
-
-  const RunContext& context_;
-  const RunPlan& plan_;
-  std::string text_;
-  Trainer trainer_;
-  std::optional<JsonLinesWriter> metrics_;
-  std::vector<RunPoint> points_;
-  double seconds_ = 0;
-};
-
-}  // namespace
 
 RunContext make_context(const ActivationData& data, uint64_t seed, Device& device) {
   return {data, data_statistics(data.train), initial_pre_bias(data.train, seed), device};
 }
 
-RunResult train_run(const RunContext& context, const RunPlan& plan) { return Run(context, plan).go(); }
+namespace {
+
+void check_one_stream(std::span<const RunPlan> plans) {
+  for (const RunPlan& plan : plans) {
+    const TrainingOptions &a = plans[0].training, &b = plan.training;
+    CHECK(
+        a.seed == b.seed && a.batch_size == b.batch_size && a.steps == b.steps && plans[0].shuffle == plan.shuffle,
+        "training runs: '{}' and '{}' differ in seed, batch size, steps or shuffling; they cannot share one stream of "
+        "batches",
+        plans[0].label, plan.label);
+  }
+}
+
+/// The runs of a stream that are not at their end.
+class Stream {
+ public:
+  Stream(const RunContext& context, std::span<const RunPlan> plans) : results_(plans.size()) {
+    for (const RunPlan& plan : plans) runs_.push_back(std::make_unique<RunInProgress>(context, plan));
+    for (size_t i = 0; i < runs_.size(); ++i) end_if_finished(i);
+  }
+
+  bool done() const {
+    return std::all_of(runs_.begin(), runs_.end(), [](const auto& run) { return run == nullptr; });
+  }
+
+  /// The first batch that some run still needs; those that were interrupted later wait for the others.
+  int64_t first_step() const {
+    int64_t first = std::numeric_limits<int64_t>::max();
+    for (const auto& run : runs_) {
+      if (run != nullptr) first = std::min(first, run->steps_done());
+    }
+    return first;
+  }
+
+  void step(int64_t number, const Tensor& x) {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      if (runs_[i] == nullptr || runs_[i]->steps_done() != number) continue;
+      try {
+        runs_[i]->step(x);
+        end_if_finished(i);
+      } catch (const NotFinite& error) {
+        results_[i].diverged = error.what();
+        runs_[i].reset();
+      }
+    }
+  }
+
+  void checkpoint() {
+    for (const auto& run : runs_) {
+      if (run != nullptr) run->checkpoint();
+    }
+  }
+
+  /// The only run's line of metrics, or how many go on.
+  std::string shown() const {
+    if (runs_.size() == 1) return runs_[0] != nullptr ? runs_[0]->shown() : last_shown_;
+    const auto left = std::count_if(runs_.begin(), runs_.end(), [](const auto& run) { return run != nullptr; });
+    return left > 0 ? fmt::format("{} runs", left) : "all done";
+  }
+
+  std::vector<RunResult> results() && { return std::move(results_); }
+
+ private:
+  void end_if_finished(size_t i) {
+    if (!runs_[i]->finished()) return;
+    results_[i] = runs_[i]->result();
+    last_shown_ = runs_[i]->shown();
+    runs_[i].reset();  // its memory, for the others
+  }
+
+  std::vector<std::unique_ptr<RunInProgress>> runs_;  // null: finished or diverged
+  std::vector<RunResult> results_;
+  std::string last_shown_;
+};
+
+}  // namespace
+
+std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label) {
+  check_one_stream(plans);
+  Stream stream(context, plans);
+  if (stream.done()) return std::move(stream).results();
+  const TrainingOptions& training = plans[0].training;
+  const int64_t first = stream.first_step(), batch = training.batch_size;
+  Progress progress(label, training.steps * batch, "tokens", first * batch);
+  const auto batches = context.data.train.batches(training.seed, first, batch, plans[0].shuffle);
+  for (int64_t step = first; step < training.steps && !stream.done(); ++step) {
+    stream.step(step, batches->next());
+    progress.update((step + 1) * batch, stream.shown());
+    if (interrupted() && !stream.done()) {
+      stream.checkpoint();
+      fail("interrupted after {} of {} steps; run again with --resume to go on", step + 1, training.steps);
+    }
+  }
+  progress.finish(stream.shown());
+  return std::move(stream).results();
+}
+
+RunResult train_run(const RunContext& context, const RunPlan& plan) {
+  RunResult result = train_runs(context, {&plan, 1}, plan.label).front();
+  if (result.diverged) throw NotFinite(*result.diverged);
+  return result;
+}
 
 Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,
                  Precision precision) {

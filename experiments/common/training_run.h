@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,8 @@ struct RunPoint {
 
 struct RunResult {
   std::vector<RunPoint> points;
-  std::string autoencoder_file;  ///< folder/autoencoder.safetensors
+  std::string autoencoder_file;         ///< folder/autoencoder.safetensors
+  std::optional<std::string> diverged;  ///< why, where a value of the run stopped being finite; then there is no file
 };
 
 /// What is the same for all runs on one store.
@@ -54,7 +56,13 @@ RunContext make_context(const ActivationData& data, uint64_t seed, Device& devic
 /// Trains, evaluates, and writes into the folder: metrics.jsonl (a line an interval), checkpoint.safetensors while the
 /// run goes on, autoencoder.safetensors and result.json at the end. A folder with the result of the same plan is not
 /// trained again where plan.resume is set. Throws where the folder holds another run.
+/// Throws NotFinite where the run diverges.
 RunResult train_run(const RunContext& context, const RunPlan& plan);
+
+/// The same for several runs on one stream of batches: each batch is read, filtered and normalised once. The plans must
+/// agree in seed, batch size, steps and shuffling. A run gets the same bits as by itself; one that diverges does not
+/// stop the others. `label` is for the screen.
+std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label);
 
 /// Metrics of an autoencoder on a split, rows in stored order.
 Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,

@@ -30,22 +30,30 @@ double beyond(const LearningRateTrials& trials, double ratio) {
 
 std::vector<LearningRateTrials> search_learning_rates(
     size_t contestants, const std::vector<double>& grid, int most_extensions,
-    const std::function<double(size_t contestant, double learning_rate)>& run) {
+    const std::function<std::vector<double>(std::span<const LearningRateTrial>)>& run) {
   CHECK(grid.size() >= 2 && std::is_sorted(grid.begin(), grid.end()) && grid.front() > 0,
         "learning rate search: the grid needs at least two ascending rates above 0");
   const double ratio = grid[1] / grid[0];
   std::vector<LearningRateTrials> all(contestants);
-  const auto attempt = [&](size_t contestant, double rate) {
-    const double loss = run(contestant, rate);
-    all[contestant].loss[rate] = std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
+  const auto attempt = [&](const std::vector<LearningRateTrial>& round) {
+    const std::vector<double> losses = run(round);
+    for (size_t i = 0; i < round.size(); ++i) {
+      all[round[i].contestant].loss[round[i].learning_rate] =
+          std::isfinite(losses[i]) ? losses[i] : std::numeric_limits<double>::infinity();
+    }
   };
+  std::vector<LearningRateTrial> round;
   for (size_t contestant = 0; contestant < contestants; ++contestant) {
-    for (const double rate : grid) attempt(contestant, rate);
+    for (const double rate : grid) round.push_back({contestant, rate});
   }
+  attempt(round);
   for (int extension = 0; extension < most_extensions; ++extension) {
     if (std::none_of(all.begin(), all.end(), at_edge)) break;
-    for (size_t contestant = 0; contestant < contestants; ++contestant)
-      attempt(contestant, beyond(all[contestant], ratio));
+    round.clear();
+    for (size_t contestant = 0; contestant < contestants; ++contestant) {
+      round.push_back({contestant, beyond(all[contestant], ratio)});
+    }
+    attempt(round);
   }
   return all;
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,19 @@ struct LearningRateTrials {
   double best() const;
 };
 
+/// One trial to run: which contestant, at which rate.
+struct LearningRateTrial {
+  size_t contestant = 0;
+  double learning_rate = 0;
+};
+
 /// Tries the same number of learning rates for every contestant: first the grid, then, as long as the best of any
 /// contestant is at the edge of what it tried, one more step of the grid's ratio for all of them (each beyond its own
 /// better edge), at most `most_extensions` times.
-///   run(contestant, learning_rate): the validation loss of a short run. NaN or infinite counts as worst.
+///   run(trials): the validation losses of short runs, which may share one stream of data. NaN or infinite counts as
+///   worst.
 std::vector<LearningRateTrials> search_learning_rates(
     size_t contestants, const std::vector<double>& grid, int most_extensions,
-    const std::function<double(size_t contestant, double learning_rate)>& run);
+    const std::function<std::vector<double>(std::span<const LearningRateTrial>)>& run);
 
 }  // namespace sae

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "engine/error.h"
 
@@ -38,15 +39,28 @@ const PenaltyTrial& PenaltySearch::nearest(double target_l0) const {
   });
 }
 
-PenaltyTrial PenaltySearch::find(double target_l0) {
-  CHECK(target_l0 > 0, "penalty search: the target L0 is {}, expected above 0", target_l0);
-  for (int trial = 0; trial < options_.trials_for_each; ++trial) {
-    if (!trials_.empty() && distance(nearest(target_l0).l0, target_l0) <= options_.tolerance) break;
-    const double penalty = guess(target_l0);
-    trials_.push_back({penalty, run_(penalty)});
+bool PenaltySearch::found(double target_l0) const {
+  return !trials_.empty() && distance(nearest(target_l0).l0, target_l0) <= options_.tolerance;
+}
+
+std::vector<PenaltyTrial> PenaltySearch::find(std::span<const double> targets) {
+  for (const double target : targets) {
+    CHECK(target > 0, "penalty search: the target L0 is {}, expected above 0", target);
+  }
+  for (int round = 0; round < options_.trials_for_each; ++round) {
+    std::set<double> penalties;  // two targets may ask for one weight, above all in the first round
+    for (const double target : targets) {
+      if (!found(target)) penalties.insert(guess(target));
+    }
+    if (penalties.empty()) break;
+    const std::vector<double> weights(penalties.begin(), penalties.end());
+    const std::vector<double> l0 = run_(weights);
+    for (size_t i = 0; i < weights.size(); ++i) trials_.push_back({weights[i], l0[i]});
     std::sort(trials_.begin(), trials_.end(), [](const auto& a, const auto& b) { return a.penalty < b.penalty; });
   }
-  return nearest(target_l0);
+  std::vector<PenaltyTrial> best;
+  for (const double target : targets) best.push_back(nearest(target));
+  return best;
 }
 
 }  // namespace sae

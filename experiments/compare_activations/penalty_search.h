@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -23,19 +24,21 @@ struct PenaltyTrial {
 /// uses the values), and all targets share all trials.
 class PenaltySearch {
  public:
-  /// run: trains a short run with that weight and returns the L0 it reaches on validation data.
-  PenaltySearch(const PenaltySearchOptions& options, std::function<double(double penalty)> run)
-      : options_(options), run_(std::move(run)) {}
+  /// run: trains a short run with each weight and returns the L0 that each reaches on validation data.
+  using Run = std::function<std::vector<double>(std::span<const double> penalties)>;
+  PenaltySearch(const PenaltySearchOptions& options, Run run) : options_(options), run_(std::move(run)) {}
 
-  /// The trial nearest to the target, after as many further trials as it takes and the options allow.
-  PenaltyTrial find(double target_l0);
+  /// The trial nearest to each target, after as many further trials as it takes and the options allow. Each round tries
+  /// one weight for every target that is not found yet, together, so that the runs can share one stream of data.
+  std::vector<PenaltyTrial> find(std::span<const double> target_l0);
 
  private:
   double guess(double target_l0) const;
+  bool found(double target_l0) const;
   const PenaltyTrial& nearest(double target_l0) const;
 
   PenaltySearchOptions options_;
-  std::function<double(double)> run_;
+  Run run_;
   std::vector<PenaltyTrial> trials_;  // by weight
 };
 

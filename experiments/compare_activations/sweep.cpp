@@ -65,22 +65,16 @@ class Sweep {
   std::vector<ResultRow> go() {
     for (const Activation activation : sweep_.activations) rates_[activation] = middle_rate();
     if (compares(Activation::relu)) {
-      penalty_at_trial_l0_ = penalty_search(sweep_.trial_penalty).find(sweep_.trial_l0).penalty;
+      penalty_at_trial_l0_ = penalty_search(sweep_.trial_penalty).find({&sweep_.trial_l0, 1})[0].penalty;
     }
     tune_learning_rates();
     PenaltySearch search = penalty_search(penalty_at_trial_l0_);
-    // L0 goes on falling after a quarter of the tokens, the more the denser it is. By how much shows in the whole runs,
-    // and a trial aims higher by what the nearest target's run lost.
-    std::map<double, double> drifts;  // by target
     std::vector<ResultRow> rows;
-    for (const double target : nearest_first()) {
-      for (const Activation activation : sweep_.activations) {
-        const bool relu = activation == Activation::relu;
-        const PenaltyTrial trial = relu ? search.find(target / drift_near(drifts, target)) : PenaltyTrial{};
-        const double l0 = add_rows(rows, activation, target, trial.penalty);
-        if (relu) drifts[target] = std::clamp(l0 / std::max(trial.l0, 0.1), 0.2, 5.0);
-        write(rows);
-      }
+    for (const std::vector<double>& targets : waves()) {
+      std::vector<PenaltyTrial> trials;
+      if (compares(Activation::relu)) trials = search.find(aims(targets));
+      run_wave(rows, targets, trials);
+      write(rows);
     }
     return rows;
   }
@@ -91,21 +85,35 @@ class Sweep {
   }
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
 
-  /// L0 of a whole run over that of its trial, from the run whose target is nearest; 1 before there is one.
-  static double drift_near(const std::map<double, double>& drifts, double target) {
-    const auto nearest = std::min_element(drifts.begin(), drifts.end(), [&](const auto& a, const auto& b) {
-      return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
-    });
-    return nearest == drifts.end() ? 1.0 : nearest->second;
+  /// L0 goes on falling after a quarter of the tokens, the more the denser it is. By how much shows in the whole runs:
+  /// a trial aims higher by what the run of the nearest target lost.
+  std::vector<double> aims(const std::vector<double>& targets) const {
+    std::vector<double> aims;
+    for (const double target : targets) {
+      const auto nearest = std::min_element(drifts_.begin(), drifts_.end(), [&](const auto& a, const auto& b) {
+        return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
+      });
+      aims.push_back(nearest == drifts_.end() ? target : target / nearest->second);
+    }
+    return aims;
   }
 
-  /// The targets, those nearest to the trials' sparsity first: the curve is there early, and its ends last.
-  std::vector<double> nearest_first() const {
-    std::vector<double> targets = sweep_.target_l0;
-    std::stable_sort(targets.begin(), targets.end(), [&](double a, double b) {
+  /// The targets in the order of their runs: the one nearest to the trials' sparsity first, then one above and one
+  /// below at a time. The curve is there early, its ends last, and each wave has neighbours from which to aim.
+  std::vector<std::vector<double>> waves() const {
+    std::vector<double> sorted = sweep_.target_l0;
+    std::sort(sorted.begin(), sorted.end());
+    const auto middle = std::min_element(sorted.begin(), sorted.end(), [&](double a, double b) {
       return std::abs(std::log(a / sweep_.trial_l0)) < std::abs(std::log(b / sweep_.trial_l0));
     });
-    return targets;
+    std::vector<std::vector<double>> waves = {{*middle}};
+    const std::ptrdiff_t below = middle - sorted.begin(), above = sorted.end() - middle - 1;
+    for (std::ptrdiff_t distance = 1; distance <= std::max(below, above); ++distance) {
+      std::vector<double>& wave = waves.emplace_back();
+      if (distance <= below) wave.push_back(*(middle - distance));
+      if (distance <= above) wave.push_back(*(middle + distance));
+    }
+    return waves;
   }
 
   RunPlan plan(Activation activation, double target, double penalty, double rate, bool trial) const {
@@ -130,31 +138,40 @@ class Sweep {
     return plan;
   }
 
-  RunPoint try_run(Activation activation, double penalty, double rate) const {
-    const RunPlan trial = plan(activation, sweep_.trial_l0, penalty, rate, true);
-    return train_run(context_, trial).points.back();
-  }
-
   PenaltySearch penalty_search(double first_guess) const {
     const double rate = compares(Activation::relu) ? rates_.at(Activation::relu) : 0;
-    return PenaltySearch({.first_guess = first_guess}, [this, rate](double penalty) {
-      return try_run(Activation::relu, penalty, rate).validation.l0;
+    return PenaltySearch({.first_guess = first_guess}, [this, rate](std::span<const double> penalties) {
+      std::vector<RunPlan> plans;
+      for (const double penalty : penalties) {
+        plans.push_back(plan(Activation::relu, sweep_.trial_l0, penalty, rate, true));
+      }
+      std::vector<double> l0;
+      for (const RunResult& result : train_runs(context_, plans, label_of(plans, "penalties"))) {
+        if (result.diverged) throw NotFinite(*result.diverged);
+        l0.push_back(result.points.back().validation.l0);
+      }
+      return l0;
     });
   }
 
   void tune_learning_rates() {
-    const auto objective = [&](size_t contestant, double rate) {
-      const Activation activation = sweep_.activations[contestant];
-      const double penalty = activation == Activation::relu ? penalty_at_trial_l0_ : 0.0;
-      try {
-        const Metrics metrics = try_run(activation, penalty, rate).validation;
-        return metrics.normalised_mse + penalty * metrics.l1;
-      } catch (const NotFinite&) {
-        return std::numeric_limits<double>::infinity();  // a rate at which training breaks is an answer
+    const auto objectives = [&](std::span<const LearningRateTrial> round) {
+      std::vector<RunPlan> plans;
+      for (const auto& [contestant, rate] : round) {
+        const Activation activation = sweep_.activations[contestant];
+        const double penalty = activation == Activation::relu ? penalty_at_trial_l0_ : 0.0;
+        plans.push_back(plan(activation, sweep_.trial_l0, penalty, rate, true));
       }
+      const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "learning rates"));
+      std::vector<double> losses;
+      for (size_t i = 0; i < results.size(); ++i) {
+        losses.push_back(results[i].diverged ? std::numeric_limits<double>::infinity()  // an answer too
+                                             : objective(plans[i], results[i].points.back().validation));
+      }
+      return losses;
     };
     const auto trials =
-        search_learning_rates(sweep_.activations.size(), sweep_.learning_rates, most_extensions, objective);
+        search_learning_rates(sweep_.activations.size(), sweep_.learning_rates, most_extensions, objectives);
     for (size_t i = 0; i < trials.size(); ++i) {
       const Activation activation = sweep_.activations[i];
       rates_[activation] = trials[i].best();
@@ -164,10 +181,38 @@ class Sweep {
     }
   }
 
-  /// Trains the whole run; returns its L0 on validation data.
-  double add_rows(std::vector<ResultRow>& rows, Activation activation, double target, double penalty) const {
-    const RunPlan whole = plan(activation, target, penalty, rates_.at(activation), false);
-    const RunResult result = train_run(context_, whole);
+  static double objective(const RunPlan& plan, const Metrics& metrics) {
+    return metrics.normalised_mse + (plan.model.activation == Activation::relu ? plan.model.l1 * metrics.l1 : 0.0);
+  }
+
+  static std::string label_of(const std::vector<RunPlan>& plans, std::string_view what) {
+    return plans.size() == 1 ? plans[0].label : fmt::format("{} {}", plans.size(), what);
+  }
+
+  /// Trains the whole runs of every activation at these targets; trials are relu's, one for each target.
+  void run_wave(std::vector<ResultRow>& rows, const std::vector<double>& targets,
+                const std::vector<PenaltyTrial>& trials) {
+    std::vector<RunPlan> plans;
+    std::vector<size_t> target_of;
+    for (size_t i = 0; i < targets.size(); ++i) {
+      for (const Activation activation : sweep_.activations) {
+        const double penalty = activation == Activation::relu ? trials[i].penalty : 0.0;
+        plans.push_back(plan(activation, targets[i], penalty, rates_.at(activation), false));
+        target_of.push_back(i);
+      }
+    }
+    const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
+    for (size_t i = 0; i < plans.size(); ++i) {
+      if (results[i].diverged) throw NotFinite(*results[i].diverged);
+      add_rows(rows, plans[i], targets[target_of[i]], results[i]);
+      if (plans[i].model.activation != Activation::relu) continue;
+      const double l0 = results[i].points.back().validation.l0;
+      drifts_[targets[target_of[i]]] = std::clamp(l0 / std::max(trials[target_of[i]].l0, 0.1), 0.2, 5.0);
+    }
+  }
+
+  static void add_rows(std::vector<ResultRow>& rows, const RunPlan& whole, double target, const RunResult& result) {
+    const Activation activation = whole.model.activation;
     for (const RunPoint& point : result.points) {
       ResultRow row;
       row.activation = name_of(activation);
@@ -192,7 +237,6 @@ class Sweep {
     }
     fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(activation), target,
                rows.back().normalised_mse, rows.back().l0);
-    return result.points.back().validation.l0;
   }
 
   void write(const std::vector<ResultRow>& rows) const {
@@ -209,6 +253,7 @@ class Sweep {
   const SweepOptions& sweep_;
   std::map<Activation, double> rates_;
   double penalty_at_trial_l0_ = 0;
+  std::map<double, double> drifts_;  // by target: L0 of relu's whole run over that of its trial
 };
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST_F(NormalTensor, HoldsTheDrawsInOrderWithAnyNumberOfThreads) {
 }
 
 TEST(Permutation, IsABijection) {
-  for (const uint64_t count : {1, 2, 3, 4, 5, 7, 64, 65, 1000, 4097}) {
+  for (const uint64_t count : {1u, 2u, 3u, 4u, 5u, 7u, 64u, 65u, 1000u, 4097u}) {
     const Permutation permutation(count, 5, 6);
     std::set<uint64_t> images;
     for (uint64_t i = 0; i < count; ++i) {

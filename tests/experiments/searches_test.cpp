@@ -11,39 +11,48 @@ namespace {
 
 TEST(PenaltySearch, FindsEveryTargetOnACurveThatIsNoPowerLaw) {
   int runs = 0;
-  const auto l0 = [&](double penalty) {
-    ++runs;
-    return 2000 / (1 + std::pow(penalty / 0.02, 1.3)) + 0.5;
+  const auto l0 = [](double penalty) { return 2000 / (1 + std::pow(penalty / 0.02, 1.3)) + 0.5; };
+  const auto run = [&](std::span<const double> penalties) {
+    runs += static_cast<int>(penalties.size());
+    std::vector<double> reached;
+    for (const double penalty : penalties) reached.push_back(l0(penalty));
+    return reached;
   };
-  PenaltySearch search({.first_guess = 0.2, .trials_for_each = 5}, l0);
-  for (const double target : {32, 8, 16, 64, 128}) {
-    const PenaltyTrial found = search.find(target);
-    EXPECT_LT(std::abs(std::log(found.l0 / target)), 0.1) << target;
-    EXPECT_EQ(2000 / (1 + std::pow(found.penalty / 0.02, 1.3)) + 0.5, found.l0);
+  PenaltySearch search({.first_guess = 0.2, .trials_for_each = 5}, run);
+  for (const std::vector<double>& targets : {std::vector<double>{32}, {8, 128}, {16, 64}}) {
+    const std::vector<PenaltyTrial> found = search.find(targets);
+    ASSERT_EQ(found.size(), targets.size());
+    for (size_t i = 0; i < targets.size(); ++i) {
+      EXPECT_LT(std::abs(std::log(found[i].l0 / targets[i])), 0.1) << targets[i];
+      EXPECT_EQ(l0(found[i].penalty), found[i].l0);
+    }
   }
   EXPECT_LE(runs, 18);
   const int before = runs;
-  search.find(32);
+  search.find(std::vector<double>{32, 16});
   EXPECT_EQ(runs, before);  // found again without a run
 }
 
 TEST(PenaltySearch, StopsWhereATargetCannotBeReached) {
   int runs = 0;
-  PenaltySearch search({.trials_for_each = 4}, [&](double) {
-    ++runs;
-    return 3.0;
+  PenaltySearch search({.trials_for_each = 4}, [&](std::span<const double> penalties) {
+    runs += static_cast<int>(penalties.size());
+    return std::vector<double>(penalties.size(), 3.0);
   });
-  EXPECT_EQ(search.find(100).l0, 3.0);
+  EXPECT_EQ(search.find(std::vector<double>{100})[0].l0, 3.0);
   EXPECT_EQ(runs, 4);
-  EXPECT_REFUSED(search.find(0), "penalty search");
+  EXPECT_REFUSED(search.find(std::vector<double>{0}), "penalty search");
 }
 
 TEST(LearningRateSearch, ExtendsAllContestantsAlike) {
   std::vector<std::set<double>> tried(2);
-  const auto trials = search_learning_rates(2, {1, 2, 4}, 3, [&](size_t who, double rate) {
-    tried[who].insert(rate);
-    const double optimum = who == 0 ? 2 : 16;
-    return std::pow(std::log(rate / optimum), 2);
+  const auto trials = search_learning_rates(2, {1, 2, 4}, 3, [&](std::span<const LearningRateTrial> round) {
+    std::vector<double> losses;
+    for (const auto& [who, rate] : round) {
+      tried[who].insert(rate);
+      losses.push_back(std::pow(std::log(rate / (who == 0 ? 2 : 16)), 2));
+    }
+    return losses;
   });
   EXPECT_EQ(trials[0].best(), 2);
   EXPECT_EQ(trials[1].best(), 16);
@@ -52,10 +61,15 @@ TEST(LearningRateSearch, ExtendsAllContestantsAlike) {
 }
 
 TEST(LearningRateSearch, DivergedRunsAreWorst) {
-  const auto trials = search_learning_rates(
-      1, {1, 2, 4}, 0, [](size_t, double rate) { return rate > 1 ? std::numeric_limits<double>::quiet_NaN() : 5.0; });
-  EXPECT_EQ(trials[0].best(), 1);
-  EXPECT_REFUSED(search_learning_rates(1, {2, 1}, 0, [](size_t, double) { return 0.0; }), "learning rate search");
+  const auto run = [](std::span<const LearningRateTrial> round) {
+    std::vector<double> losses;
+    for (const auto& trial : round) {
+      losses.push_back(trial.learning_rate > 1 ? std::numeric_limits<double>::quiet_NaN() : 5.0);
+    }
+    return losses;
+  };
+  EXPECT_EQ(search_learning_rates(1, {1, 2, 4}, 0, run)[0].best(), 1);
+  EXPECT_REFUSED(search_learning_rates(1, {2, 1}, 0, run), "learning rate search");
 }
 
 }  // namespace

@@ -140,5 +140,39 @@ TEST_F(TrainingRun, InterruptedAndResumedEqualsUninterrupted) {
   EXPECT_REFUSED(train_run(*context_, broken), "result of another run");
 }
 
+TEST_F(TrainingRun, SeveralRunsOnOneStreamAreWhatEachIsByItself) {
+  std::vector<RunPlan> plans = {plan("a"), plan("b", Activation::relu), plan("broken")};
+  plans[2].training.learning_rate = 1e30;
+  const std::vector<RunResult> results = train_runs(*context_, plans, "three runs");
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_TRUE(results[2].diverged.has_value());
+  EXPECT_FALSE(std::filesystem::exists(path("broken/autoencoder.safetensors")));
+  train_run(*context_, plan("a alone"));
+  train_run(*context_, plan("b alone", Activation::relu));
+  for (const std::string name : {"a", "b"}) {
+    EXPECT_EQ(folder_.read(name + "/autoencoder.safetensors"), folder_.read(name + " alone/autoencoder.safetensors"));
+    EXPECT_EQ(folder_.read(name + "/metrics.jsonl"), folder_.read(name + " alone/metrics.jsonl"));
+  }
+  plans[1].training.batch_size = 32;
+  EXPECT_REFUSED(train_runs(*context_, plans, "differ"), "cannot share one stream");
+}
+
+TEST_F(TrainingRun, RunsOfAStreamThatWereInterruptedAtDifferentStepsMeetAgain) {
+  RunPlan early = plan("early"), late = plan("late");
+  early.log_every = late.log_every = 25;
+  train_run(*context_, late);
+  early.folder = path("split");
+  catch_interrupts();
+  std::raise(SIGINT);
+  EXPECT_REFUSED(train_run(*context_, early), "interrupted after 1 of 60 steps");
+  clear_interrupt();
+  early.resume = true;
+  RunPlan other = plan("other", Activation::relu);
+  const std::vector<RunPlan> plans = {other, early};
+  train_runs(*context_, plans, "two runs");
+  EXPECT_EQ(folder_.read("split/autoencoder.safetensors"), folder_.read("late/autoencoder.safetensors"));
+  EXPECT_EQ(folder_.read("split/metrics.jsonl"), folder_.read("late/metrics.jsonl"));
+}
+
 }  // namespace
 }  // namespace sae

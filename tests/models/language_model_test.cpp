@@ -106,7 +106,7 @@ TEST_F(LanguageModelTest, ExtendingACacheAgreesWithTheWholeText) {
   const Tensor logits = model.logits(model.run_blocks(model.embed(model.tokens(ids_)), length, 0, 2));
   KeyValueCache cache = model.make_cache(length);
   size_t at = 0;
-  for (const size_t count : {7, 1, 1, 12}) {
+  for (const size_t count : {7u, 1u, 1u, 12u}) {
     const Tensor next = model.extend(cache, std::span(ids_).subspan(at, count));
     at += count;
     const auto row = static_cast<int64_t>(at) - 1;
