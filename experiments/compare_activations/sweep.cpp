@@ -56,6 +56,8 @@ namespace {
 constexpr int most_extensions = 3;
 /// A trial trains on this part of the tokens.
 constexpr int64_t trial_divisor = 4;
+/// |log(L0 / target)| of a whole run with a penalty beyond which the target gets a second one.
+constexpr double most_miss = 0.2;
 
 class Sweep {
  public:
@@ -73,7 +75,11 @@ class Sweep {
     for (const std::vector<double>& targets : waves()) {
       std::vector<PenaltyTrial> trials;
       if (compares(Activation::relu)) trials = search.find(aims(targets));
-      run_wave(rows, targets, trials);
+      run_wave(rows, sweep_.activations, targets, trials);
+      write(rows);
+      const std::vector<double> missed = missed_targets(rows, targets);
+      if (missed.empty()) continue;
+      run_wave(rows, {Activation::relu}, missed, search.find(aims(missed)));
       write(rows);
     }
     return rows;
@@ -189,13 +195,24 @@ class Sweep {
     return plans.size() == 1 ? plans[0].label : fmt::format("{} {}", plans.size(), what);
   }
 
-  /// Trains the whole runs of every activation at these targets; trials are relu's, one for each target.
-  void run_wave(std::vector<ResultRow>& rows, const std::vector<double>& targets,
-                const std::vector<PenaltyTrial>& trials) {
+  /// The targets from which relu's run ended too far: their drift is known now, so a second run comes nearer.
+  static std::vector<double> missed_targets(const std::vector<ResultRow>& rows, const std::vector<double>& targets) {
+    std::vector<double> missed;
+    for (const ResultRow& row : rows) {
+      const bool asked = std::find(targets.begin(), targets.end(), row.target_l0) != targets.end();
+      if (asked && row.l1 > 0 && row.part == 1 && miss(row) > most_miss) missed.push_back(row.target_l0);
+    }
+    return missed;
+  }
+  static double miss(const ResultRow& row) { return std::abs(std::log(std::max(row.l0, 0.05) / row.target_l0)); }
+
+  /// Trains the whole runs of these activations at these targets; trials are relu's, one for each target.
+  void run_wave(std::vector<ResultRow>& rows, const std::vector<Activation>& activations,
+                const std::vector<double>& targets, const std::vector<PenaltyTrial>& trials) {
     std::vector<RunPlan> plans;
     std::vector<size_t> target_of;
     for (size_t i = 0; i < targets.size(); ++i) {
-      for (const Activation activation : sweep_.activations) {
+      for (const Activation activation : activations) {
         const double penalty = activation == Activation::relu ? trials[i].penalty : 0.0;
         plans.push_back(plan(activation, targets[i], penalty, rates_.at(activation), false));
         target_of.push_back(i);
@@ -204,14 +221,26 @@ class Sweep {
     const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
     for (size_t i = 0; i < plans.size(); ++i) {
       if (results[i].diverged) throw NotFinite(*results[i].diverged);
-      add_rows(rows, plans[i], targets[target_of[i]], results[i]);
+      keep_nearer(rows, rows_of(plans[i], targets[target_of[i]], results[i]));
       if (plans[i].model.activation != Activation::relu) continue;
       const double l0 = results[i].points.back().validation.l0;
       drifts_[targets[target_of[i]]] = std::clamp(l0 / std::max(trials[target_of[i]].l0, 0.1), 0.2, 5.0);
     }
   }
 
-  static void add_rows(std::vector<ResultRow>& rows, const RunPlan& whole, double target, const RunResult& result) {
+  /// Of two runs for one target, the rows of the one that ended nearer to it are kept.
+  static void keep_nearer(std::vector<ResultRow>& rows, const std::vector<ResultRow>& run) {
+    const auto same = [&](const ResultRow& row) {
+      return row.activation == run[0].activation && row.target_l0 == run[0].target_l0;
+    };
+    const auto old = std::find_if(rows.rbegin(), rows.rend(), same);
+    if (old != rows.rend() && miss(*old) <= miss(run.back())) return;
+    std::erase_if(rows, same);
+    rows.insert(rows.end(), run.begin(), run.end());
+  }
+
+  static std::vector<ResultRow> rows_of(const RunPlan& whole, double target, const RunResult& result) {
+    std::vector<ResultRow> rows;
     const Activation activation = whole.model.activation;
     for (const RunPoint& point : result.points) {
       ResultRow row;
@@ -237,6 +266,7 @@ class Sweep {
     }
     fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(activation), target,
                rows.back().normalised_mse, rows.back().l0);
+    return rows;
   }
 
   void write(const std::vector<ResultRow>& rows) const {

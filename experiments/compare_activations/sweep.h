@@ -29,7 +29,8 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data);
 ///   1. relu's penalty for trial_l0, roughly, at the middle learning rate;
 ///   2. learning-rate trials, the same number for each activation, on a quarter of the tokens;
 ///   3. the target nearest to trial_l0 first, then one above and one below at a time: relu's penalties, on a quarter of
-///      the tokens, then the runs themselves, with points at half and at all of the tokens.
+///      the tokens, then the runs themselves, with points at half and at all of the tokens; relu's again where L0 came
+///      out too far from its target.
 /// Runs of one step of this list share one stream of batches.
 /// Choices are made on validation data; the rows are test data. results.csv and the plot are rewritten after each run.
 std::vector<ResultRow> run_sweep(const RunContext& context, const Options& options, const SweepOptions& sweep);
