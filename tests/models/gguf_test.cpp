@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::GgufWriter;
 
-constexpr uint32_t type_f32 = 0, type_q4_k = 12, type_q8_0 = 8;
+constexpr uint32_t type_f32 = 0, type_q2_k = 10, type_q8_0 = 8;
 
 GgufWriter small() {
   GgufWriter writer;
@@ -148,10 +148,10 @@ TEST_F(Gguf, BadTensors) {
 
 TEST_F(Gguf, UnsupportedQuantisationIsNamedWhenItIsRead) {
   GgufWriter writer = small();
-  writer.tensor("blk.0.attn_q.weight", {1, 256}, type_q4_k, std::string(144, '\0'));
+  writer.tensor("blk.0.attn_q.weight", {1, 256}, type_q2_k, std::string(84, '\0'));
   const GgufFile file = open(writer);  // the metadata and the other tensors are of use all the same
   EXPECT_REFUSED(file.tensor("blk.0.attn_q.weight", {1, 256}),
-                 "tensor 'blk.0.attn_q.weight' is stored as Q4_K, which is not supported; supported: F32, F16, BF16");
+                 "tensor 'blk.0.attn_q.weight' is stored as Q2_K, which is not supported; supported: F32, F16, BF16");
   EXPECT_REFUSED(file.tensor("first", {3, 2}), "tensor 'first' is [2, 3], where the metadata ask for [3, 2]");
   EXPECT_REFUSED(file.tensor("third", {3, 2}), "the tensor 'third' is missing");
 }
