@@ -204,8 +204,8 @@ TEST_F(LanguageModelTest, RefusesWhatItCannotDo) {
   EXPECT_REFUSED(load(GgufWriter(file_).tensor("blk.0.attn_q.bias", {64}, 0, std::string(256, '\0'))),
                  "tensor 'blk.0.attn_q.bias' is none");
   GgufWriter quantised = file_;
-  quantised.remove_tensor("blk.0.attn_q.weight").tensor("blk.0.attn_q.weight", {64, 64}, 14, std::string(4096, '\0'));
-  EXPECT_REFUSED(load(quantised), "tensor 'blk.0.attn_q.weight' is stored as Q6_K, which is not supported");
+  quantised.remove_tensor("blk.0.attn_q.weight").tensor("blk.0.attn_q.weight", {64, 64}, 10, std::string(4096, '\0'));
+  EXPECT_REFUSED(load(quantised), "tensor 'blk.0.attn_q.weight' is stored as Q2_K, which is not supported");
   GgufWriter words = file_;
   words.remove("tokenizer.ggml.tokens").texts("tokenizer.ggml.tokens", {"a", "b", "ab"});
   EXPECT_REFUSED(load(words), "the tokenizer has 3 tokens, but the embedding 17 rows");
