@@ -68,9 +68,12 @@ int unspell_byte_token(std::string_view spelling) {
 }
 
 int32_t find_end_of_text(const std::vector<Token>& tokens, int32_t preset) {
-  for (const std::string_view name : {"<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>"}) {
+  // no text has the first of these by chance, whatever kind a file says it is
+  constexpr std::string_view names[] = {"<|endoftext|>", "<|end_of_text|>", "<eos>", "</s>"};
+  for (const std::string_view name : names) {
     for (size_t id = 0; id < tokens.size(); ++id) {
-      if (tokens[id].kind == TokenKind::control && tokens[id].text == name) return static_cast<int32_t>(id);
+      if (tokens[id].text != name || (tokens[id].kind != TokenKind::control && name != names[0])) continue;
+      return static_cast<int32_t>(id);
     }
   }
   return preset;

@@ -58,7 +58,7 @@ TokenizerData read_tokenizer(const GgufFile& file);
 /// naming the file, the place in it, and what is not supported.
 TokenizerData read_tokenizer_folder(const std::string& folder);
 
-/// The token that ends a document: a control token of a well-known name, else `preset`.
+/// The token that ends a document: the one of a well-known name, else `preset`.
 int32_t find_end_of_text(const std::vector<Token>& tokens, int32_t preset);
 
 /// Turns merges written as texts into rules.
