@@ -8,7 +8,9 @@
 #include "engine/error.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
+#include "experiments/common/subject.h"
 #include "experiments/generate/sampler.h"
+#include "experiments/generate/steering.h"
 #include "models/language_model/language_model.h"
 
 namespace sae {
@@ -20,7 +22,13 @@ The prompt and its continuation go to standard output, speeds to standard error.
 one, so that the same prompt always gives the same text; with --temperature 1 tokens are drawn by their probabilities.
 
   generate --prompt "The capital of France is" --tokens 20
-  generate --prompt "What is a sparse autoencoder?" --chat --tokens 100)";
+  generate --prompt "What is a sparse autoencoder?" --chat --tokens 100
+
+With --sae, latents of an autoencoder can be held at values while the model writes (encode shows which fire, and how
+strongly): at its place the residual stream gets decode(clamped latents) - decode(latents), and keeps what the
+autoencoder does not reconstruct. Position 0, which is no part of an autoencoder's training, stays as it is.
+
+  generate --prompt "I went to the market and" --sae runs/topk32/autoencoder.safetensors --clamp 164=0.5)";
 
 void declare(Options& options) {
   options.group("What to continue");
@@ -32,6 +40,9 @@ void declare(Options& options) {
   options.number("temperature", 0, "T", "0 takes the likeliest token; 1 draws by the model's probabilities");
   options.integer("top-k", 0, "K", "draw among the K likeliest tokens only; 0: among all");
   options.integer("seed", 0, "N", "of the draws");
+  options.group("What is changed on the way");
+  options.text("sae", "FILE", "an autoencoder, as train saves it");
+  options.text("clamp", "", "LATENT=VALUE,...", "latents of it that are held at a value");
   options.group("With which model");
   declare_model(options);
 }
@@ -41,6 +52,17 @@ std::string chat_text(const std::string& message) {
   return "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
          "<|im_start|>user\n" +
          message + "<|im_end|>\n<|im_start|>assistant\n";
+}
+
+std::optional<Intervention> steering_option(const Options& options, const LanguageModel& model, Device& device) {
+  CHECK(options.given("sae") || !options.given("clamp"), "--clamp: whose latents? Name an autoencoder with --sae");
+  if (!options.given("sae")) return std::nullopt;
+  const std::string path = options.get_text("sae");
+  LoadedAutoencoder loaded = load_autoencoder(path, device);
+  check_subject(path, loaded, model);
+  std::vector<LatentClamp> clamps = parse_clamps(options.get_text("clamp"), loaded.autoencoder.options());
+  const SitePlace place = subject_of(loaded, model).place;
+  return steering(std::move(loaded.autoencoder), place, std::move(clamps));
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -58,6 +80,8 @@ int generate(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto device = Device::open(DeviceKind::cpu);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
+  const std::optional<Intervention> intervention = steering_option(options, model, *device);
+  const Intervention* steered = intervention ? &*intervention : nullptr;
   const double load_seconds = seconds_since(start);
 
   std::vector<int32_t> ids = model.tokenizer().encode(chat ? chat_text(prompt) : prompt, chat);
@@ -67,7 +91,7 @@ int generate(const Options& options) {
   std::fflush(stdout);
 
   const auto prompt_start = std::chrono::steady_clock::now();
-  Tensor logits = model.extend(cache, ids);
+  Tensor logits = model.extend(cache, ids, steered);
   const double prompt_seconds = seconds_since(prompt_start);
   const auto text_start = std::chrono::steady_clock::now();
   int64_t added = 0;
@@ -77,7 +101,7 @@ int generate(const Options& options) {
     if (ends && !options.get_flag("ignore-end")) break;
     fmt::print("{}", model.tokenizer().piece(id));
     std::fflush(stdout);
-    if (++added < wanted) logits = model.extend(cache, std::span<const int32_t>(&id, 1));
+    if (++added < wanted) logits = model.extend(cache, std::span<const int32_t>(&id, 1), steered);
   }
   const double text_seconds = seconds_since(text_start);
   fmt::print("\n");

@@ -1,0 +1,243 @@
+#include "experiments/downstream/replaced_loss.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/error.h"
+#include "models/autoencoder/input_normalisation.h"
+#include "ops/cross_entropy/cross_entropy.h"
+#include "ops/kl_divergence/kl_divergence.h"
+
+namespace sae {
+
+LowerPart run_lower_part(const LanguageModel& model, std::span<const int32_t> ids, const ReplacementPlan& plan) {
+  LowerPart part;
+  part.ids.assign(ids.begin(), ids.end());
+  const Tensor embedded = model.embed(model.tokens(ids));
+  const int64_t layer = plan.place.layer, length = plan.context_length;
+  if (plan.place.site == Site::resid_post) {
+    part.residual = model.run_blocks(embedded, length, 0, layer + 1);
+    part.activations = part.residual;
+    return part;
+  }
+  part.residual = model.run_blocks(embedded, length, 0, layer);
+  std::vector<Tensor> found;
+  model.run_blocks(part.residual, length, layer, layer + 1, {&plan.place, 1}, &found);
+  part.activations = found[0];
+  return part;
+}
+
+namespace {
+
+bool is_replaced(int64_t row, const ReplacementPlan& plan) { return row % plan.context_length >= plan.skip_positions; }
+
+/// The rows of `x` with those of `replacement` at the positions that are replaced.
+Tensor with_kept_positions(const Tensor& x, const Tensor& replacement, const ReplacementPlan& plan) {
+  Writable out = replacement.clone().into_writable();
+  const int64_t width = x.cols();
+  for (int64_t row = 0; row < x.rows(); ++row) {
+    if (is_replaced(row, plan)) continue;
+    std::copy_n(x.data<float>() + row * width, width, out.data<float>() + row * width);
+  }
+  return std::move(out).freeze();
+}
+
+/// Every row the same.
+Tensor repeated(const Tensor& row, int64_t rows) {
+  Writable out = Tensor::empty(row.device(), {rows, row.elements()}, Dtype::f32);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::copy_n(row.data<float>(), row.elements(), out.data<float>() + r * row.elements());
+  }
+  return std::move(out).freeze();
+}
+
+double squared_distance(const float* a, const float* b, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double difference = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+/// The reconstruction in the model's own units; adds errors and active latents to each context's losses.
+Tensor reconstruct(const Autoencoder& autoencoder, const Tensor& x, const ReplacementPlan& plan,
+                   const Tensor& normalised_mean, std::vector<ReplacedLoss>& losses) {
+  const NormalisedRows normalised = normalise(x);
+  const Value latents = encode(autoencoder, normalised.rows);
+  const Tensor reconstruction = decode(autoencoder, latents);
+  const SparseRows pattern = sparse_rows("downstream", latents);
+  const float* values = stored_values(latents).data<float>();
+  const int64_t width = x.cols();
+  for (int64_t row = 0; row < x.rows(); ++row) {
+    if (!is_replaced(row, plan)) continue;
+    ReplacedLoss& loss = losses[static_cast<size_t>(row / plan.context_length)];
+    const float* from = normalised.rows.data<float>() + row * width;
+    ++loss.rows;
+    loss.active += static_cast<double>(
+        std::count_if(values + pattern.begin(row), values + pattern.end(row), [](float value) { return value > 0; }));
+    loss.error += squared_distance(from, reconstruction.data<float>() + row * width, width);
+    loss.energy += squared_distance(from, normalised_mean.data<float>(), width);
+  }
+  return denormalise(reconstruction, normalised.mean, normalised.norm);
+}
+
+Tensor substituted(const Substitute& substitute, const LowerPart& part, const ReplacementPlan& plan,
+                   const ActivationMeans& means, std::vector<ReplacedLoss>& losses) {
+  const Tensor& x = part.activations;
+  switch (substitute.kind) {
+    case Substitute::Kind::original:
+      return x;
+    case Substitute::Kind::zero:
+      return with_kept_positions(x, Tensor::zeros(x.device(), x.shape(), Dtype::f32), plan);
+    case Substitute::Kind::mean:
+      return with_kept_positions(x, repeated(means.own, x.rows()), plan);
+    case Substitute::Kind::autoencoder:
+      return with_kept_positions(x, reconstruct(*substitute.autoencoder, x, plan, means.normalised, losses), plan);
+  }
+  fail("downstream: unknown substitute {}", static_cast<int>(substitute.kind));
+}
+
+/// The residual stream after all blocks, with `activations` at the place.
+Tensor run_upper_part(const LanguageModel& model, const LowerPart& part, const ReplacementPlan& plan,
+                      const Tensor& activations) {
+  const int64_t layer = plan.place.layer, end = model.sizes().layers;
+  if (plan.place.site == Site::resid_post) {
+    return model.run_blocks(activations, plan.context_length, layer + 1, end);
+  }
+  const Intervention put = {plan.place, [&](const Tensor&, int64_t, int64_t) { return activations; }};
+  return model.run_blocks(part.residual, plan.context_length, layer, end, {}, nullptr, &put);
+}
+
+/// What each row should have predicted; none where it is not counted.
+Tensor targets(const LowerPart& part, const ReplacementPlan& plan) {
+  const auto rows = static_cast<int64_t>(part.ids.size());
+  std::vector<int32_t> ids(part.ids.size(), no_target);
+  for (int64_t row = 0; row < rows; ++row) {
+    const bool is_last = (row + 1) % plan.context_length == 0;
+    if (is_replaced(row, plan) && !is_last) ids[static_cast<size_t>(row)] = part.ids[static_cast<size_t>(row + 1)];
+  }
+  return Tensor::from(part.activations.device(), {rows}, ids);
+}
+
+void add_row(ReplacedLoss& loss, float replaced, float original, float divergence) {
+  ++loss.tokens;
+  loss.loss += static_cast<double>(replaced);
+  loss.increase += static_cast<double>(replaced) - static_cast<double>(original);
+  loss.divergence += static_cast<double>(divergence);
+}
+
+}  // namespace
+
+std::vector<std::vector<ReplacedLoss>> replaced_losses(const LanguageModel& model, const LowerPart& part,
+                                                       const ReplacementPlan& plan, const ActivationMeans& means,
+                                                       std::span<const Substitute> substitutes) {
+  const auto rows = static_cast<int64_t>(part.ids.size());
+  const Tensor target = targets(part, plan);
+  const Tensor original = model.logits(run_upper_part(model, part, plan, part.activations));
+  const Tensor original_loss = cross_entropy(original, target);
+  std::vector<std::vector<ReplacedLoss>> results;
+  for (const Substitute& substitute : substitutes) {
+    std::vector<ReplacedLoss> losses(static_cast<size_t>(rows / plan.context_length));
+    Tensor logits = original;
+    if (substitute.kind != Substitute::Kind::original) {
+      const Tensor activations = substituted(substitute, part, plan, means, losses);
+      logits = model.logits(run_upper_part(model, part, plan, activations));
+    }
+    const Tensor loss = cross_entropy(logits, target), divergence = kl_divergence(original, logits);
+    for (int64_t row = 0; row < rows; ++row) {
+      if (target.data<int32_t>()[row] == no_target) continue;
+      add_row(losses[static_cast<size_t>(row / plan.context_length)], loss.data<float>()[row],
+              original_loss.data<float>()[row], divergence.data<float>()[row]);
+    }
+    for (ReplacedLoss& one : losses) {
+      one.contexts = 1;
+      one.increase_squares = one.mean_increase() * one.mean_increase();
+      one.divergence_squares = one.mean_divergence() * one.mean_divergence();
+    }
+    results.push_back(std::move(losses));
+  }
+  return results;
+}
+
+ActivationMeans activation_means(std::span<const LowerPart> parts, const ReplacementPlan& plan) {
+  CHECK(!parts.empty(), "downstream: no contexts");
+  const int64_t width = parts[0].activations.cols();
+  std::vector<double> own(static_cast<size_t>(width), 0.0), normalised(static_cast<size_t>(width), 0.0);
+  int64_t count = 0;
+  for (const LowerPart& part : parts) {
+    const Tensor rows = normalise(part.activations).rows;
+    for (int64_t row = 0; row < rows.rows(); ++row) {
+      if (!is_replaced(row, plan)) continue;
+      ++count;
+      for (int64_t i = 0; i < width; ++i) {
+        own[static_cast<size_t>(i)] += static_cast<double>(part.activations.data<float>()[row * width + i]);
+        normalised[static_cast<size_t>(i)] += static_cast<double>(rows.data<float>()[row * width + i]);
+      }
+    }
+  }
+  CHECK(count > 0, "downstream: no position of a context of {} is replaced", plan.context_length);
+  const auto mean_of = [&](const std::vector<double>& sums) {
+    std::vector<float> mean;
+    for (const double sum : sums) mean.push_back(static_cast<float>(sum / static_cast<double>(count)));
+    return Tensor::from(parts[0].activations.device(), {width}, mean);
+  };
+  return {mean_of(own), mean_of(normalised)};
+}
+
+void ReplacedLoss::add(const ReplacedLoss& other) {
+  contexts += other.contexts;
+  tokens += other.tokens;
+  loss += other.loss;
+  increase += other.increase;
+  divergence += other.divergence;
+  increase_squares += other.increase_squares;
+  divergence_squares += other.divergence_squares;
+  rows += other.rows;
+  active += other.active;
+  error += other.error;
+  energy += other.energy;
+}
+
+namespace {
+
+/// Of the mean over contexts that have equally many tokens.
+double standard_error(double mean, double squares, int64_t contexts) {
+  if (contexts < 2) return 0;
+  const auto count = static_cast<double>(contexts);
+  return std::sqrt(std::max(0.0, squares / count - mean * mean) / (count - 1));
+}
+
+}  // namespace
+
+double ReplacedLoss::increase_error() const { return standard_error(mean_increase(), increase_squares, contexts); }
+double ReplacedLoss::divergence_error() const {
+  return standard_error(mean_divergence(), divergence_squares, contexts);
+}
+
+Json to_json(const ReplacedLoss& loss) {
+  Json json = Json::object();
+  json.set("contexts", loss.contexts).set("tokens", loss.tokens).set("loss", loss.loss);
+  json.set("increase", loss.increase).set("divergence", loss.divergence);
+  json.set("increase_squares", loss.increase_squares).set("divergence_squares", loss.divergence_squares);
+  json.set("rows", loss.rows).set("active", loss.active).set("error", loss.error).set("energy", loss.energy);
+  return json;
+}
+
+ReplacedLoss read_replaced_loss(const Json& json) {
+  ReplacedLoss loss;
+  loss.contexts = json.at("contexts").integer();
+  loss.tokens = json.at("tokens").integer();
+  loss.loss = json.at("loss").number();
+  loss.increase = json.at("increase").number();
+  loss.divergence = json.at("divergence").number();
+  loss.increase_squares = json.at("increase_squares").number();
+  loss.divergence_squares = json.at("divergence_squares").number();
+  loss.rows = json.at("rows").integer();
+  loss.active = json.at("active").number();
+  loss.error = json.at("error").number();
+  loss.energy = json.at("energy").number();
+  return loss;
+}
+
+}  // namespace sae
