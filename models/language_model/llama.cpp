@@ -62,8 +62,8 @@ class Llama final : public Transformer {
 
   std::unique_ptr<Shared> prepare(Device& device, const BlockRun& run) const override {
     auto angles = std::make_unique<Angles>();
-    angles->table = RotaryTable::make(device, Dtype::f32, run.first_position, run.length, attention_.head_dim,
-                                      rope_base_, RotaryPairs::neighbours);
+    angles->table = RotaryTable::make(device, Dtype::f32, run.first_position, run.length,
+                                      rotary_frequencies(attention_.head_dim, rope_base_), RotaryPairs::neighbours);
     return angles;
   }
 
@@ -74,7 +74,7 @@ class Llama final : public Transformer {
     const auto& angles = static_cast<const Angles&>(shared);
 
     Tensor qkv = b.query_key_value.product(rms_norm(residual, b.attention_gain, epsilon_, product_input));
-    qkv = rotary(std::move(qkv), attention_.heads + attention_.kv_heads, angles.table);
+    qkv = rotary(std::move(qkv), attention_.heads + attention_.kv_heads, attention_.head_dim, angles.table);
     const Tensor mixed = run.cache == nullptr
                              ? attention(qkv, attention_, run.length, product_input)
                              : attention_step(qkv, attention_, run.cache->layers[static_cast<size_t>(layer)],

@@ -36,7 +36,8 @@ struct Batch {
             queries,
             keys_each,
             dim,
-            1 / std::sqrt(static_cast<T>(dim))};
+            sizes.window > 0 ? sizes.window : keys_each,
+            sizes.scale > 0 ? static_cast<T>(sizes.scale) : 1 / std::sqrt(static_cast<T>(dim))};
   }
 };
 
@@ -66,6 +67,8 @@ void check_sizes(const Tensor& qkv, const AttentionSizes& sizes, Dtype output) {
   CHECK(sizes.kv_heads > 0 && sizes.heads > 0 && sizes.heads % sizes.kv_heads == 0 && sizes.head_dim > 0,
         "attention: {} query heads of {} elements over {} key/value heads", sizes.heads, sizes.head_dim,
         sizes.kv_heads);
+  CHECK(sizes.window >= 0 && sizes.scale >= 0, "attention: a window of {} positions, or a scale of {}, below 0",
+        sizes.window, sizes.scale);
   CHECK(qkv.cols() == sizes.query_columns() + 2 * sizes.kv_columns(),
         "attention: expected {} + 2 * {} columns of queries, keys and values, got {}", sizes.query_columns(),
         sizes.kv_columns(), qkv.describe());

@@ -22,9 +22,9 @@ template <class T>
 void attend(const AttentionHead<T, T>& head) {
   std::vector<T> p(static_cast<size_t>(head.keys));
   for (int64_t i = 0; i < head.queries; ++i) {
-    const int64_t visible = head.keys - head.queries + 1 + i;
+    const int64_t first = head.first_visible(i), visible = head.end_visible(i);
     T top = -std::numeric_limits<T>::infinity(), sum = 0;
-    for (int64_t j = 0; j < visible; ++j) {
+    for (int64_t j = first; j < visible; ++j) {
       T score = 0;
       for (int64_t d = 0; d < head.head_dim; ++d)
         score += head.q[i * head.q_stride + d] * head.k[j * head.kv_stride + d];
@@ -33,7 +33,7 @@ void attend(const AttentionHead<T, T>& head) {
     }
     T* y = head.y + i * head.y_stride;
     std::fill(y, y + head.head_dim, T{0});
-    for (int64_t j = 0; j < visible; ++j) {
+    for (int64_t j = first; j < visible; ++j) {
       const T weight = std::exp(p[static_cast<size_t>(j)] - top);
       sum += weight;
       for (int64_t d = 0; d < head.head_dim; ++d) y[d] += weight * head.v[j * head.kv_stride + d];

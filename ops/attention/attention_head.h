@@ -8,7 +8,8 @@
 
 namespace sae {
 
-/// One head of one context. Query i attends to the first keys - queries + 1 + i keys. Strides are in elements.
+/// One head of one context. Query i attends to the last `window` of the first keys - queries + 1 + i keys. Strides are
+/// in elements.
 template <class T, class Out>
 struct AttentionHead {
   const T* q;  // [queries, head_dim]
@@ -19,7 +20,12 @@ struct AttentionHead {
   Out* y;  // [queries, head_dim]
   int64_t y_stride;
   int64_t queries, keys, head_dim;
-  T scale;  // 1 / sqrt(head_dim)
+  int64_t window;  // at least 1
+  T scale;
+
+  /// The keys [first_visible, end_visible) are those that query i sees.
+  int64_t end_visible(int64_t i) const { return keys - queries + 1 + i; }
+  int64_t first_visible(int64_t i) const { return end_visible(i) > window ? end_visible(i) - window : 0; }
 };
 
 // clang-format off

@@ -46,12 +46,12 @@ void score_block(const float* q, int64_t q_stride, const float* packed, int64_t 
   }
 }
 
-/// y[r] = (sum over keys j < count of weights[r][j] v[j]) * scales[r], for Rows rows and Vectors * 16 columns.
+/// y[r] = (sum over keys first <= j < end of weights[r][j] v[j]) * scales[r], for Rows rows and Vectors * 16 columns.
 template <int Rows, int Vectors, class Out>
-void value_block(const float* weights, int64_t weights_stride, const float* v, int64_t v_stride, int64_t count,
-                 const float* scales, Out* y, int64_t y_stride) {
+void value_block(const float* weights, int64_t weights_stride, const float* v, int64_t v_stride, int64_t first,
+                 int64_t end, const float* scales, Out* y, int64_t y_stride) {
   lanes sums[Rows][Vectors] = {};
-  for (int64_t j = 0; j < count; ++j) {
+  for (int64_t j = first; j < end; ++j) {
     lanes values[Vectors];
     for (int part = 0; part < Vectors; ++part) values[part] = load(v + j * v_stride + part * lane_count);
     for (int r = 0; r < Rows; ++r) {
@@ -66,14 +66,16 @@ void value_block(const float* weights, int64_t weights_stride, const float* v, i
   }
 }
 
-/// Turns the scores of one row into e^(score - largest), 0 beyond the visible keys; returns one over their sum.
-float softmax_row(float* scores, int64_t visible, int64_t padded) {
+/// Turns the scores [begin, end) of one row into e^(score - largest), 0 outside the visible keys [first, visible);
+/// returns one over their sum. begin and end are multiples of sixteen.
+float softmax_row(float* scores, int64_t begin, int64_t first, int64_t visible, int64_t end) {
   lanes top = broadcast(minus_infinity);
-  for (int64_t j = visible; j < padded; ++j) scores[j] = minus_infinity;
-  for (int64_t j = 0; j < padded; j += lane_count) top = max_lanes(top, load(scores + j));
+  for (int64_t j = begin; j < first; ++j) scores[j] = minus_infinity;
+  for (int64_t j = visible; j < end; ++j) scores[j] = minus_infinity;
+  for (int64_t j = begin; j < end; j += lane_count) top = max_lanes(top, load(scores + j));
   const float largest = largest_lane(top);
   lanes sum = {};
-  for (int64_t j = 0; j < padded; j += lane_count) {
+  for (int64_t j = begin; j < end; j += lane_count) {
     const lanes weight = exp_lanes(load(scores + j) - largest);
     store(scores + j, weight);
     sum += weight;
@@ -84,11 +86,12 @@ float softmax_row(float* scores, int64_t visible, int64_t padded) {
 /// Rows query rows from row `first` on.
 template <int Rows, class Out>
 void attend_rows(const AttentionHead<float, Out>& head, int64_t first, const float* packed, float* scores) {
-  const int64_t last_visible = head.keys - head.queries + first + Rows;  // keys that the last of the rows sees
+  const int64_t last_visible = head.end_visible(first + Rows - 1);     // of the keys that the last row sees
+  const int64_t first_panel = head.first_visible(first) / lane_count;  // with the first key that any row sees
   const int64_t panels = (last_visible + lane_count - 1) / lane_count, padded = panels * lane_count;
   const float* q = head.q + first * head.q_stride;
   const int64_t panel_size = head.head_dim * lane_count;
-  int64_t panel = 0;
+  int64_t panel = first_panel;
   for (; panel + panel_block <= panels; panel += panel_block) {
     score_block<Rows, panel_block>(q, head.q_stride, packed + panel * panel_size, head.head_dim, head.scale,
                                    scores + panel * lane_count, padded);
@@ -98,15 +101,20 @@ void attend_rows(const AttentionHead<float, Out>& head, int64_t first, const flo
                          scores + panel * lane_count, padded);
   }
   float scales[Rows];
-  for (int r = 0; r < Rows; ++r) scales[r] = softmax_row(scores + r * padded, last_visible - Rows + 1 + r, padded);
+  for (int r = 0; r < Rows; ++r) {
+    scales[r] = softmax_row(scores + r * padded, first_panel * lane_count, head.first_visible(first + r),
+                            head.end_visible(first + r), padded);
+  }
+  const int64_t first_key = head.first_visible(first);
   Out* y = head.y + first * head.y_stride;
   int64_t d = 0;
   for (; d + panel_block * lane_count <= head.head_dim; d += panel_block * lane_count) {
-    value_block<Rows, panel_block>(scores, padded, head.v + d, head.kv_stride, last_visible, scales, y + d,
+    value_block<Rows, panel_block>(scores, padded, head.v + d, head.kv_stride, first_key, last_visible, scales, y + d,
                                    head.y_stride);
   }
   for (; d < head.head_dim; d += lane_count) {
-    value_block<Rows, 1>(scores, padded, head.v + d, head.kv_stride, last_visible, scales, y + d, head.y_stride);
+    value_block<Rows, 1>(scores, padded, head.v + d, head.kv_stride, first_key, last_visible, scales, y + d,
+                         head.y_stride);
   }
 }
 

@@ -7,11 +7,23 @@
 
 #ifdef SAE_ONEDNN
 #include <dnnl.hpp>
+#include <unordered_map>
 #else
 #include <vector>
 #endif
 
 namespace sae {
+
+namespace {
+
+void check_parts(const Tensor& w, const Tensor& bias) {
+  CHECK(w.dtype() == Dtype::f32 || w.dtype() == Dtype::bf16, "packed matrix: expected f32 or bf16 weights, got {}",
+        w.describe());
+  CHECK(!bias.defined() || (bias.dtype() == Dtype::f32 && bias.elements() == w.rows()),
+        "packed matrix: a bias {} for weights {}; it is f32, one entry an output", bias.describe(), w.describe());
+}
+
+}  // namespace
 
 #ifdef SAE_ONEDNN
 
@@ -85,7 +97,8 @@ struct PackedMatrix::Packing {
 namespace {
 
 dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t rows, int64_t inputs, int64_t outputs,
-                                          Dtype dtype, const memory::desc& weights, Dtype output, bool accumulate) {
+                                          Dtype dtype, const memory::desc& weights, bool biased, Dtype output,
+                                          bool accumulate) {
   using tag = memory::format_tag;
   dnnl::primitive_attr attributes;
   if (accumulate) {
@@ -93,30 +106,31 @@ dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t ro
     after.append_sum(1.0f);
     attributes.set_post_ops(after);
   }
-  return {dnnl::matmul::desc(memory::desc({rows, inputs}, type_of(dtype), tag::ab), weights,
-                             memory::desc({rows, outputs}, type_of(output), tag::ab)),
-          attributes, engine};
+  const memory::desc a({rows, inputs}, type_of(dtype), tag::ab), y({rows, outputs}, type_of(output), tag::ab);
+  const memory::desc bias({1, outputs}, memory::data_type::f32, tag::ab);
+  return {biased ? dnnl::matmul::desc(a, weights, bias, y) : dnnl::matmul::desc(a, weights, y), attributes, engine};
 }
 
 }  // namespace
 
-PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision) {
-  CHECK(w.dtype() == Dtype::f32, "packed matrix: expected f32 weights, got {}", w.describe());
+PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tensor& bias) {
+  check_parts(w, bias);
   PackedMatrix packed;
   packed.outputs_ = w.rows();
   packed.inputs_ = w.cols();
+  packed.bias_ = bias;
   const Dtype dtype = product_dtype(precision);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   const memory::desc any({w.cols(), w.rows()}, type_of(dtype), memory::format_tag::any);
   // The library's layout of the weights for a typical batch; products of other sizes use the same packed copy.
   constexpr int64_t typical_rows = 1024;
-  const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, Dtype::f32, false);
+  const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, false, Dtype::f32, false);
   auto packing = std::make_shared<Packing>();
   packing->dtype = dtype;
   packing->desc = plan.weights_desc();
   packing->buffer = w.device().allocate(packing->desc.get_size());
-  const memory::desc given({w.cols(), w.rows()}, memory::data_type::f32, memory::format_tag::ba);
+  const memory::desc given({w.cols(), w.rows()}, type_of(w.dtype()), memory::format_tag::ba);
   memory source = wrap(given, engine, w.raw());
   memory target(packing->desc, engine, packing->buffer->data());
   dnnl::reorder(source, target).execute(stream, source, target);
@@ -131,16 +145,19 @@ Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
 
 namespace {
 
-void run_packed(const Tensor& a, const memory::desc& weights, void* packed, Dtype dtype, int64_t outputs, void* y,
-                Dtype output, bool accumulate) {
+void run_packed(const Tensor& a, const memory::desc& weights, void* packed, Dtype dtype, const Tensor& bias,
+                int64_t outputs, void* y, Dtype output, bool accumulate) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
-  const auto plan = plan_product(engine, a.rows(), a.cols(), outputs, dtype, weights, output, accumulate);
+  const auto plan =
+      plan_product(engine, a.rows(), a.cols(), outputs, dtype, weights, bias.defined(), output, accumulate);
   const memory::desc given({a.rows(), a.cols()}, type_of(a.dtype()), memory::format_tag::ab);
   const Operand left = arrange(a.device(), engine, stream, wrap(given, engine, a.raw()), plan.src_desc());
-  dnnl::matmul(plan).execute(stream, {{DNNL_ARG_SRC, left.value},
-                                      {DNNL_ARG_WEIGHTS, wrap(weights, engine, packed)},
-                                      {DNNL_ARG_DST, wrap(plan.dst_desc(), engine, y)}});
+  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, left.value},
+                                               {DNNL_ARG_WEIGHTS, wrap(weights, engine, packed)},
+                                               {DNNL_ARG_DST, wrap(plan.dst_desc(), engine, y)}};
+  if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, wrap(plan.bias_desc(), engine, bias.raw()));
+  dnnl::matmul(plan).execute(stream, arguments);
   stream.wait();
 }
 
@@ -152,7 +169,7 @@ Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
   if (packing_->dtype == Dtype::f32 && output != Dtype::f32) return product(a).to(output);
   Writable y = Tensor::empty(a.device(), {a.rows(), outputs_}, output);
   if (a.rows() > 0) {
-    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, outputs_, y.raw(), output, false);
+    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, bias_, outputs_, y.raw(), output, false);
   }
   return std::move(y).freeze();
 }
@@ -162,8 +179,8 @@ void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {
         "packed matrix: {} times a [{}, {}] weight, added to {}", a.describe(), outputs_, inputs_,
         sum.shape().to_string());
   if (a.rows() > 0) {
-    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, outputs_, sum.data<float>(), Dtype::f32,
-               true);
+    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, bias_, outputs_, sum.data<float>(),
+               Dtype::f32, true);
   }
 }
 
@@ -194,13 +211,14 @@ struct PackedMatrix::Packing {
   Tensor weights;  // f32 [outputs, inputs], rounded if dtype is bf16
 };
 
-PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision) {
-  CHECK(w.dtype() == Dtype::f32, "packed matrix: expected f32 weights, got {}", w.describe());
+PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tensor& bias) {
+  check_parts(w, bias);
   PackedMatrix packed;
   packed.outputs_ = w.rows();
   packed.inputs_ = w.cols();
-  const bool bf16 = precision == Precision::bf16;
-  packed.packing_ = std::make_shared<Packing>(Packing{bf16 ? Dtype::bf16 : Dtype::f32, bf16 ? rounded(w) : w});
+  packed.bias_ = bias;
+  const Dtype dtype = precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
+  packed.packing_ = std::make_shared<Packing>(Packing{dtype, w.to(dtype).to(Dtype::f32)});
   return packed;
 }
 
@@ -210,7 +228,11 @@ Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
 
 Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
   CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
-  return dense_product(a.to(packing_->dtype).to(Dtype::f32), false, packing_->weights, true).to(output);
+  Writable y = dense_product(a.to(packing_->dtype).to(Dtype::f32), false, packing_->weights, true).into_writable();
+  for (int64_t i = 0; bias_.defined() && i < a.rows() * outputs_; ++i) {
+    y.data<float>()[i] += bias_.data<float>()[i % outputs_];
+  }
+  return std::move(y).freeze().to(output);
 }
 
 void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {

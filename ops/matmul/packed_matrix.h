@@ -7,28 +7,31 @@
 
 namespace sae {
 
-/// A weight w [outputs, inputs] laid out once for many products a w^T: what a frozen language model multiplies by.
+/// A weight w [outputs, inputs] laid out once for many products a w^T + bias: what a frozen language model multiplies
+/// by.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// w is f32; with Precision::bf16 the packed copy is bfloat16 (half the memory), where the processor has it.
-  static PackedMatrix pack(const Tensor& w, Precision precision);
+  /// w is f32 or bf16; with Precision::bf16 the packed copy is bfloat16 (half the memory), where the processor has it.
+  /// The bias, f32 of `outputs` elements, or none, is added in float32.
+  static PackedMatrix pack(const Tensor& w, Precision precision, const Tensor& bias = {});
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
-  int64_t bytes() const;
+  int64_t bytes() const;  ///< of the packed copy
   /// The dtype in which the product reads its left factor: bf16 for a bfloat16 packing, else f32. A factor that comes
   /// in this dtype is used as it is; another is converted first.
   Dtype input_dtype() const;
 
-  /// a [rows, inputs] times w^T, as a new tensor of dtype f32 or bf16.
+  /// a [rows, inputs] times w^T, and the bias, as a new tensor of dtype f32 or bf16.
   Tensor product(const Tensor& a, Dtype output = Dtype::f32) const;
-  /// sum [rows, outputs] (f32) += a w^T.
+  /// sum [rows, outputs] (f32) += a w^T + bias.
   void add_product(const Tensor& a, Writable& sum) const;
 
  private:
   struct Packing;  // the library's own layout
   std::shared_ptr<const Packing> packing_;
+  Tensor bias_;  // undefined where there is none
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
 };

@@ -53,4 +53,35 @@ Tensor rms_norm(const Variable& x, const Variable& gain, double epsilon, Dtype o
   return std::move(y).freeze();
 }
 
+Tensor rms_norm_heads(Variable x, int64_t first, int64_t heads, const Variable& gain, double epsilon) {
+  const Tensor& in = require_constant("rms_norm_heads", x);
+  const Tensor& scale = require_constant("rms_norm_heads", gain);
+  const int64_t rows = in.rows(), cols = in.cols(), width = scale.elements();
+  CHECK(first >= 0 && heads >= 0 && first + heads * width <= cols && scale.dtype() == in.dtype(),
+        "rms_norm_heads: {} heads from column {} on, with a gain {}, in rows {}", heads, first, scale.describe(),
+        in.describe());
+  CHECK(epsilon >= 0, "rms_norm_heads: expected an epsilon of at least 0, got {}", epsilon);
+  if (in.device().kind() != DeviceKind::cpu) refuse_device("rms_norm_heads", in.device().kind());
+  const Dtype dtype = in.dtype();
+  Writable y = std::get<Tensor>(std::move(x.value)).into_writable();
+  visit_real("rms_norm_heads", dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* data = y.data<T>();
+    const T* gains = scale.data<T>();
+    parallel_for(rows, grain_for(heads * width), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        for (int64_t h = 0; h < heads; ++h) {
+          T* head = data + r * cols + first + h * width;
+          if constexpr (std::is_same_v<T, float>) {
+            SIMD_CALL(rms_norm_row, head, gains, width, static_cast<float>(epsilon), head);
+          } else {
+            cpu::rms_norm_row(head, gains, width, epsilon, head);
+          }
+        }
+      }
+    });
+  });
+  return std::move(y).freeze();
+}
+
 }  // namespace sae

@@ -42,8 +42,30 @@ TEST_F(Attention, ScaleIsOneOverTheRootOfTheHeadSize) {
   EXPECT_DOUBLE_EQ(y[7], 1.1);
 }
 
+TEST_F(Attention, AScaleOfItsOwn) {
+  // q . k = log 3 times 2: weights 1/10 and 9/10
+  const Tensor qkv = f64({2, 3}, {1, 0, 5, 1, std::log(3.0), 15});
+  EXPECT_DOUBLE_EQ(attention(qkv, {1, 1, 1, 0, 2.0}, 2, Dtype::f64).to_vector<double>()[1], 14);
+}
+
+TEST_F(Attention, AWindowEndsWithThePositionItself) {
+  // equal scores: the mean of the values in the window
+  const Tensor qkv = f64({5, 3}, {0, 0, 1, 0, 0, 2, 0, 0, 6, 0, 0, 10, 0, 0, 20});
+  EXPECT_THAT(attention(qkv, {1, 1, 1, 2}, 5, Dtype::f64).to_vector<double>(),
+              ::testing::ElementsAre(1, 1.5, 4, 8, 15));
+  EXPECT_THAT(attention(qkv, {1, 1, 1, 1}, 5, Dtype::f64).to_vector<double>(), ::testing::ElementsAre(1, 2, 6, 10, 20));
+}
+
+TEST_F(Attention, AWindowAsLongAsTheContextChangesNoBit) {
+  const Tensor qkv = random_tensor(device_, {70, 96}, Dtype::f32, 6);
+  const auto all = attention(qkv, {1, 1, 32}, 35, Dtype::f32).to_vector<float>();
+  EXPECT_EQ(attention(qkv, {1, 1, 32, 35}, 35, Dtype::f32).to_vector<float>(), all);
+  EXPECT_NE(attention(qkv, {1, 1, 32, 34}, 35, Dtype::f32).to_vector<float>(), all);
+}
+
 TEST_F(Attention, FloatAgainstDoubleAtEdgeSizes) {
-  for (const AttentionSizes sizes : {AttentionSizes{9, 3, 64}, AttentionSizes{2, 2, 16}, AttentionSizes{4, 1, 80}}) {
+  for (const AttentionSizes sizes : {AttentionSizes{9, 3, 64}, AttentionSizes{2, 2, 16}, AttentionSizes{4, 1, 80},
+                                     AttentionSizes{2, 1, 32, 1}, AttentionSizes{2, 1, 16, 20, 0.7}}) {
     for (const int64_t length : {1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 64, 65, 257}) {
       const int64_t contexts = length == 257 ? 1 : 3;
       const Tensor qkv =
@@ -78,17 +100,18 @@ TEST_F(Attention, LargeScoresDoNotOverflow) {
 }
 
 TEST_F(Attention, StepsWithACacheGiveTheSameBits) {
-  const AttentionSizes sizes{6, 2, 32};
-  const Tensor qkv = random_tensor(device_, {70, sizes.query_columns() + 2 * sizes.kv_columns()}, Dtype::f32, 5);
-  const Tensor expected = attention(qkv, sizes, 70, Dtype::f32);
-  Writable cache = Tensor::empty(device_, {80, 2 * sizes.kv_columns()}, Dtype::f32);
-  int64_t past = 0;
-  for (const int64_t rows : {37, 1, 1, 5, 26}) {
-    const Tensor y = attention_step(qkv.slice_rows(past, past + rows), sizes, cache, past, Dtype::f32);
-    EXPECT_EQ(y.to_vector<float>(), expected.slice_rows(past, past + rows).to_vector<float>()) << past;
-    past += rows;
+  for (const AttentionSizes sizes : {AttentionSizes{6, 2, 32}, AttentionSizes{2, 1, 16, 19}}) {
+    const Tensor qkv = random_tensor(device_, {70, sizes.query_columns() + 2 * sizes.kv_columns()}, Dtype::f32, 5);
+    const Tensor expected = attention(qkv, sizes, 70, Dtype::f32);
+    Writable cache = Tensor::empty(device_, {80, 2 * sizes.kv_columns()}, Dtype::f32);
+    int64_t past = 0;
+    for (const int64_t rows : {37, 1, 1, 5, 26}) {
+      const Tensor y = attention_step(qkv.slice_rows(past, past + rows), sizes, cache, past, Dtype::f32);
+      EXPECT_EQ(y.to_vector<float>(), expected.slice_rows(past, past + rows).to_vector<float>()) << past;
+      past += rows;
+    }
+    EXPECT_REFUSED(attention_step(qkv.slice_rows(0, 11), sizes, cache, past, Dtype::f32), "11 rows after 70");
   }
-  EXPECT_REFUSED(attention_step(qkv.slice_rows(0, 11), sizes, cache, past, Dtype::f32), "11 rows after 70");
 }
 
 TEST_F(Attention, Refusals) {
@@ -98,6 +121,7 @@ TEST_F(Attention, Refusals) {
   EXPECT_REFUSED(attention(qkv, {3, 2, 16}, 4, Dtype::f32), "attention: 3 query heads of 16 elements over 2");
   EXPECT_REFUSED(attention(f32({1, 3}, {1, 2, 3}), {1, 1, 1}, 1, Dtype::f32), "multiple of 16");
   EXPECT_REFUSED(attention(qkv, {1, 1, 16}, 4, Dtype::f64), "attention: an output of f64");
+  EXPECT_REFUSED(attention(qkv, {1, 1, 16, -1}, 4, Dtype::f32), "attention: a window of -1 positions");
   Tape tape;
   Parameter parameter("qkv", qkv);
   EXPECT_REFUSED(attention(tape.watch(parameter), {1, 1, 16}, 4, Dtype::f32), "attention: it has no backward");

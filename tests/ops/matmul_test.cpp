@@ -228,6 +228,29 @@ TEST_F(Matmul, PackedProductsAgreeWithTheDenseOne) {
   }
 }
 
+TEST_F(Matmul, PackedProductsAddTheBias) {
+  // sums of products of small whole numbers are exact in any order
+  const Tensor w = f32({3, 2}, {1, 2, 3, 4, 5, 6}), bias = f32({3}, {10, -20, 30});
+  const Tensor a = f32({2, 2}, {1, 1, 2, -1});
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    for (const Dtype stored : {Dtype::f32, Dtype::bf16}) {
+      const PackedMatrix packed = PackedMatrix::pack(w.to(stored), precision, bias);
+      EXPECT_THAT(packed.product(a).to_vector<float>(), ::testing::ElementsAre(13, -13, 41, 10, -18, 34));
+      EXPECT_THAT(packed.product(a, Dtype::bf16).to(Dtype::f32).to_vector<float>(),
+                  ::testing::ElementsAre(13, -13, 41, 10, -18, 34));
+      Writable sum = f32({2, 3}, {1, 2, 3, 4, 5, 6}).into_writable();
+      packed.add_product(a, sum);
+      EXPECT_THAT(std::move(sum).freeze().to_vector<float>(), ::testing::ElementsAre(14, -11, 44, 14, -13, 40));
+    }
+  }
+}
+
+TEST_F(Matmul, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
+  const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
+  EXPECT_EQ(PackedMatrix::pack(w.to(Dtype::bf16), Precision::bf16).product(a).to_vector<float>(),
+            PackedMatrix::pack(w, Precision::bf16).product(a).to_vector<float>());
+}
+
 TEST_F(Matmul, ARowHasTheSameBitsAloneAndInABatch) {
   const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
@@ -275,7 +298,8 @@ TEST_F(Matmul, Refusals) {
   EXPECT_REFUSED(sparse_product(sparse, a), "matmul: row-sparse f32 [2, 3] k 1 times dense f32 [2, 3]");
   EXPECT_REFUSED(sparse_product(a, f32({3, 1}, {1, 2, 3})), "matmul: expected a sparse layout");
   EXPECT_REFUSED(sampled_product(sparse, a, a), "matmul: f32 [2, 3] times f32 [2, 3] transposed, at the places of");
-  EXPECT_REFUSED(PackedMatrix::pack(a.to(Dtype::f64), Precision::f32), "packed matrix: expected f32 weights");
+  EXPECT_REFUSED(PackedMatrix::pack(a.to(Dtype::f64), Precision::f32), "packed matrix: expected f32 or bf16 weights");
+  EXPECT_REFUSED(PackedMatrix::pack(a, Precision::f32, f32({3}, {1, 2, 3})), "packed matrix: a bias f32 [3]");
   const PackedMatrix packed = PackedMatrix::pack(a, Precision::f32);
   EXPECT_REFUSED(packed.product(f32({1, 2}, {1, 2})), "packed matrix: f32 [1, 2] times a [2, 3] weight");
   Writable sum = Tensor::empty(device_, {1, 3}, Dtype::f32);

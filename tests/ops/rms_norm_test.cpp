@@ -50,6 +50,25 @@ TEST_F(RmsNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
   EXPECT_EQ(direct.to_vector<bfloat16>(), rounded.to_vector<bfloat16>());
 }
 
+TEST_F(RmsNorm, HeadsAreRowsOfTheirOwn) {
+  // columns 1 to 2 and 3 to 4 of each row; roots of the means of squares 5 and 1
+  const Tensor x = f64({2, 6}, {9, 1, 7, -1, 1, 9, 9, 5, 5, 7, 1, 9});
+  const auto y = rms_norm_heads(x, 1, 2, f64({2}, {1, 2}), 0).to_vector<double>();
+  const std::vector<double> expected = {9, 0.2, 2.8, -1, 2, 9, 9, 1, 2, 1.4, 0.4, 9};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_DOUBLE_EQ(y[i], expected[i]) << i;
+  EXPECT_EQ(x.to_vector<double>()[1], 1);  // somebody else holds x, so it is copied
+  for (const int64_t rows : testing::edge_sizes) {
+    for (const int64_t width : testing::edge_sizes) {
+      if (width == 0) continue;
+      const Tensor wide = random_tensor(device_, {rows, 3 * width + 2}, Dtype::f64, 1);
+      const Tensor gain = random_tensor(device_, {width}, Dtype::f64, 2);
+      const auto slow = to_double(rms_norm_heads(wide, 2, 3, gain, 1e-5));
+      const auto fast = to_double(rms_norm_heads(wide.to(Dtype::f32), 2, 3, gain.to(Dtype::f32), 1e-5));
+      EXPECT_LT(worst_difference(fast, slow), 1e-6) << rows << " x " << width;
+    }
+  }
+}
+
 TEST_F(RmsNorm, Refusals) {
   const Tensor x = f32({2, 4}, std::vector<float>(8, 1.0f)), gain = f32({4}, {1, 1, 1, 1});
   EXPECT_REFUSED(rms_norm(x, f32({3}, {1, 1, 1}), 0, Dtype::f32), "rms_norm: a gain f32 [3]");
@@ -57,8 +76,12 @@ TEST_F(RmsNorm, Refusals) {
   EXPECT_REFUSED(rms_norm(x, gain, 0, Dtype::f64), "rms_norm: an output of f64");
   EXPECT_REFUSED(rms_norm(x, gain, -1, Dtype::f32), "epsilon");
   EXPECT_REFUSED(rms_norm(x.to(Dtype::bf16), gain, 0, Dtype::bf16), "expected f32 or f64");
+  EXPECT_REFUSED(rms_norm_heads(x, 1, 1, gain, 0), "rms_norm_heads: 1 heads from column 1 on, with a gain f32 [4]");
+  EXPECT_REFUSED(rms_norm_heads(x, 0, 1, gain.to(Dtype::f64), 0), "rms_norm_heads: 1 heads from column 0");
+  EXPECT_REFUSED(rms_norm_heads(x, 0, 1, gain, -1), "rms_norm_heads: expected an epsilon");
   Tape tape;
   Parameter parameter("x", x);
+  EXPECT_REFUSED(rms_norm_heads(tape.watch(parameter), 0, 1, gain, 0), "rms_norm_heads: it has no backward");
   EXPECT_REFUSED(rms_norm(tape.watch(parameter), gain, 0, Dtype::f32), "rms_norm: it has no backward");
 }
 
