@@ -196,6 +196,8 @@ Json Json::read(const std::string& path) {
 }
 
 bool Json::is_null() const { return std::holds_alternative<std::monostate>(node_->value); }
+bool Json::is_boolean() const { return node_->get<bool>() != nullptr; }
+bool Json::is_integer() const { return node_->get<int64_t>() != nullptr; }
 bool Json::is_text() const { return node_->get<const std::string>() != nullptr; }
 bool Json::is_array() const { return node_->get<Node::Items>() != nullptr; }
 bool Json::is_object() const { return node_->get<Object>() != nullptr; }

@@ -39,6 +39,8 @@ class Json {
   static Json read(const std::string& path);
 
   bool is_null() const;
+  bool is_boolean() const;
+  bool is_integer() const;  ///< of 64 bits
   bool is_text() const;
   bool is_array() const;
   bool is_object() const;
