@@ -35,6 +35,11 @@ class GgufFile {
 
   const std::string& name() const { return file_.name(); }
   bool has(std::string_view key) const { return metadata_.contains(key); }
+  /// Null where the key is missing.
+  const GgufValue* find(std::string_view key) const {
+    const auto found = metadata_.find(key);
+    return found == metadata_.end() ? nullptr : &found->second;
+  }
   /// These throw, naming the file and the key, where the key is missing or of another kind.
   int64_t integer(std::string_view key) const;
   double number(std::string_view key) const;  ///< an integer counts as a number

@@ -7,8 +7,7 @@
 #include <map>
 
 #include "engine/error.h"
-#include "models/language_model/dequantise.h"
-#include "models/language_model/gguf.h"
+#include "models/language_model/model_file.h"
 #include "ops/cross_entropy/cross_entropy.h"
 
 namespace sae {
@@ -17,15 +16,20 @@ namespace {
 /// Rows of logits that are made at once: 256 of 49,152 entries are 50 MB.
 constexpr int64_t logits_rows = 256;
 
-/// How most weights of the blocks are stored.
-std::string main_quantisation(const GgufFile& file) {
-  std::map<uint32_t, int64_t> elements;
-  for (const auto& tensor : file.tensors()) {
-    if (tensor.name.starts_with("blk.")) elements[tensor.type] += tensor.shape.elements();
-  }
+/// How most weights are stored.
+std::string main_quantisation(const ModelFile& file) {
+  std::map<std::string_view, int64_t> elements;
+  for (const auto& [name, tensor] : file.tensors()) elements[tensor.stored_as] += tensor.shape.elements();
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == elements.end() ? "" : quantisation_name(most->first);
+  return most == elements.end() ? "" : std::string(most->first);
+}
+
+/// The file's name without .gguf, or the folder's.
+std::string name_of_model(const std::string& path, ModelFile::Format format) {
+  namespace fs = std::filesystem;
+  if (format == ModelFile::Format::gguf) return fs::path(path).stem().string();
+  return fs::canonical(path).filename().string();
 }
 
 /// "Model.Q4_1" and "Q4_1" make "Model, Q4_1 dequantised"; weights that are floats need no mention.
@@ -35,6 +39,19 @@ std::string title_of(std::string name, const std::string& quantisation) {
   }
   const bool is_float = quantisation == "F32" || quantisation == "F16" || quantisation == "BF16";
   return is_float || quantisation.empty() ? name : fmt::format("{}, {} dequantised", name, quantisation);
+}
+
+/// A GGUF file has a row of the embedding for each token. A folder's embedding may be longer than its vocabulary,
+/// padded for the sake of speed, and lack rows for special tokens that the model does not know; any other token has
+/// one.
+void check_vocabulary(const ModelFile& file, const Tokenizer& tokenizer, int64_t rows) {
+  int64_t needed = tokenizer.size();
+  if (file.format() == ModelFile::Format::hugging_face) {
+    while (needed > rows && tokenizer.is_special(static_cast<int32_t>(needed - 1))) --needed;
+    if (needed < rows) return;
+  }
+  CHECK(needed == rows, "{}: the tokenizer has {} tokens, but the embedding {} rows", file.name(), tokenizer.size(),
+        rows);
 }
 
 }  // namespace
@@ -48,15 +65,13 @@ LanguageModel::LanguageModel(std::string name, std::string title, Device& device
       tokenizer_(std::move(tokenizer)) {}
 
 LanguageModel LanguageModel::load(const std::string& path, Device& device, Precision precision) {
-  const GgufFile file(path);
   // the architecture first: a file of another kind should be refused for what it is, not for its tokenizer
-  std::unique_ptr<Transformer> transformer = load_transformer(file, device, precision);
-  Tokenizer tokenizer(file);
-  CHECK(tokenizer.size() == transformer->sizes().vocabulary,
-        "{}: the tokenizer has {} tokens, but the embedding {} rows", path, tokenizer.size(),
-        transformer->sizes().vocabulary);
-  std::string name = std::filesystem::path(path).stem().string();
-  std::string title = title_of(name, main_quantisation(file));
+  const std::shared_ptr<const ModelFile> file = ModelFile::open(path);
+  auto transformer = std::make_unique<Transformer>(file, device, precision);
+  Tokenizer tokenizer(file->tokenizer());
+  check_vocabulary(*file, tokenizer, transformer->sizes().vocabulary);
+  std::string name = name_of_model(path, file->format());
+  std::string title = title_of(name, main_quantisation(*file));
   return LanguageModel(std::move(name), std::move(title), device, std::move(transformer), std::move(tokenizer));
 }
 
@@ -113,10 +128,10 @@ Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin,
   if (found != nullptr) found->assign(places.size(), Tensor());
   BlockRun run;
   run.length = length;
-  const auto shared = transformer_->prepare(*device_, run);
+  const auto angles = transformer_->prepare(*device_, run);
   for (int64_t layer = begin; layer < end; ++layer) {
     BlockSites sites = sites_of(layer, places, intervention);
-    residual = transformer_->block(layer, std::move(residual), run, *shared, sites);
+    residual = transformer_->block(layer, std::move(residual), run, angles, sites);
     for (size_t i = 0; i < places.size(); ++i) {
       if (places[i].layer == layer) (*found)[i] = sites.values[static_cast<size_t>(places[i].site)];
     }
@@ -180,11 +195,11 @@ Tensor LanguageModel::extend(KeyValueCache& cache, std::span<const int32_t> ids,
         cache.capacity);
   check_intervention(intervention, 0, sizes().layers);
   const BlockRun run = {count, cache.length, &cache};
-  const auto shared = transformer_->prepare(*device_, run);
+  const auto angles = transformer_->prepare(*device_, run);
   Tensor residual = embed(tokens(ids));
   for (int64_t layer = 0; layer < sizes().layers; ++layer) {
     BlockSites sites = sites_of(layer, {}, intervention);
-    residual = transformer_->block(layer, std::move(residual), run, *shared, sites);
+    residual = transformer_->block(layer, std::move(residual), run, angles, sites);
   }
   cache.length += count;
   return logits(residual.slice_rows(count - 1, count));

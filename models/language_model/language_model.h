@@ -27,16 +27,18 @@ struct Intervention {
 /// the products with the weights.
 class LanguageModel {
  public:
-  /// A GGUF file. Throws with file and reason on a file that is damaged, of an architecture, quantisation or tokenizer
-  /// that is not supported, or whose parts do not fit together.
+  /// A GGUF file, or a folder as Hugging Face lays it out (see ModelFile). Throws with file and reason on one that is
+  /// damaged, of an architecture, quantisation or tokenizer that is not supported, or whose parts do not fit together.
   static LanguageModel load(const std::string& path, Device& device, Precision precision);
 
-  /// "SmolLM2-135M-Instruct.Q4_1" : the file's name without folder and .gguf.
+  /// "SmolLM2-135M-Instruct.Q4_1" : the file's name without folder and .gguf, or the folder's.
   const std::string& name() const { return name_; }
   /// "SmolLM2-135M-Instruct, Q4_1 dequantised": what plots and stores call it. The quantisation is that of most
   /// weights.
   const std::string& title() const { return title_; }
   const ModelSizes& sizes() const { return transformer_->sizes(); }
+  /// Columns of the activations at a site.
+  int64_t width_of(Site site) const { return transformer_->width_of(site); }
   Tokenizer& tokenizer() { return tokenizer_; }
   /// ceil(3 layers / 4) - 1: where the paper reads GPT-2 small's activations, block 8 of 12 counted from 1.
   int64_t default_layer() const { return (3 * sizes().layers + 3) / 4 - 1; }
@@ -47,11 +49,12 @@ class LanguageModel {
   // The forward pass in its parts, so that activations may be read, and the residual stream changed, between blocks.
   // Rows are contexts of `length` positions, one after the other; a batch's results do not depend on its other rows.
 
-  /// ids i32 [rows] to the residual stream before block 0, f32 [rows, width].
+  /// ids i32 [rows] to the residual stream before block 0, f32 [rows, width]. Positions that are learned (GPT-2) are
+  /// added at the beginning of block 0, where it is known what position a row has.
   Tensor embed(const Tensor& ids) const;
   /// The residual stream before block `end`, given that before block `begin`. Fills `found` with the activations at
-  /// `places`, which lie in these blocks, f32 [rows, width] each: as they are before an `intervention`, whose place
-  /// lies there too.
+  /// `places`, which lie in these blocks, f32 [rows, the site's width] each: as they are before an `intervention`,
+  /// whose place lies there too.
   Tensor run_blocks(Tensor residual, int64_t length, int64_t begin, int64_t end, std::span<const SitePlace> places = {},
                     std::vector<Tensor>* found = nullptr, const Intervention* intervention = nullptr) const;
   /// The last normalisation of the residual stream after all blocks, f32.

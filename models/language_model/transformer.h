@@ -5,32 +5,25 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/tensor.h"
-#include "ops/matmul/packed_matrix.h"
+#include "models/language_model/block_weights.h"
+#include "models/language_model/model_file.h"
+#include "models/language_model/model_form.h"
 
 namespace sae {
 
-class GgufFile;
-
-/// Where activations are read, in every architecture the same: the residual stream after a block, or between its
-/// attention and its feed-forward; and what the feed-forward or the attention adds to it.
-enum class Site { resid_post, resid_mid, mlp_out, attn_out };
-constexpr int site_count = 4;
+/// Where activations are read, in every architecture the same: the residual stream after a block, or after what its
+/// attention adds; what the feed-forward or the attention adds to it (where that is normalised, afterwards); and the
+/// hidden activations of the feed-forward, as its last product reads them.
+enum class Site { resid_post, resid_mid, mlp_out, attn_out, mlp_hidden };
+constexpr int site_count = 5;
 
 std::string_view name_of(Site site);
 /// Parses "resid_post" and so on; throws, listing the choices, on anything else.
 Site parse_site(std::string_view text);
-
-/// What every architecture has.
-struct ModelSizes {
-  std::string architecture;
-  int64_t layers = 0, width = 0, feed_forward = 0, vocabulary = 0, context = 0;
-  int64_t kv_columns = 0;        ///< of the keys of one position in one layer; the values have as many
-  int64_t block_parameters = 0;  ///< weights of one block that a token is multiplied by
-};
 
 /// Keys and values of the positions that a model has seen of one text, for every layer.
 struct KeyValueCache {
@@ -46,12 +39,12 @@ struct BlockRun {
   KeyValueCache* cache = nullptr;  ///< then there is one context, and its positions are appended
 };
 
-/// What takes the place of activations: a function of them, f32 [rows, width], that gives as many. Rows are contexts of
-/// `length` positions, one after the other; the first row of each stands at `first_position`.
+/// What takes the place of activations: a function of them, f32 [rows, the site's width], that gives as many. Rows are
+/// contexts of `length` positions, one after the other; the first row of each stands at `first_position`.
 using Replacement = std::function<Tensor(Tensor activations, int64_t first_position, int64_t length)>;
 
-/// The activations of one block that somebody asked for: those with `wanted` set are filled in, f32 [rows, width]. At
-/// `replaced`, the block goes on with what `replace` makes of them.
+/// The activations of one block that somebody asked for: those with `wanted` set are filled in, f32 [rows, the
+/// site's width]. At `replaced`, the block goes on with what `replace` makes of them.
 struct BlockSites {
   std::array<bool, site_count> wanted{};
   std::array<Tensor, site_count> values;
@@ -65,33 +58,43 @@ struct BlockSites {
   }
 };
 
-/// An architecture: its weights, and what a block does. Implementations: llama.cpp.
+/// A decoder of any form, with its weights. What an architecture is stands in its form; the code here is the same for
+/// all.
 class Transformer {
  public:
-  virtual ~Transformer() = default;
-  const ModelSizes& sizes() const { return sizes_; }
+  /// Throws, naming file and tensor, on one that is missing, has another shape or is not used by the form.
+  Transformer(std::shared_ptr<const ModelFile> file, Device& device, Precision precision);
 
-  /// ids i32 [rows] to the residual stream f32 [rows, width].
-  virtual Tensor embed(const Tensor& ids) const = 0;
-  /// Called once before the blocks of a run: what they share, such as angles of positions.
-  class Shared {
-   public:
-    virtual ~Shared() = default;
+  const ModelSizes& sizes() const { return form_.sizes; }
+  /// Columns of what is read at a site.
+  int64_t width_of(Site site) const { return site == Site::mlp_hidden ? sizes().feed_forward : sizes().width; }
+
+  /// ids i32 [rows] to vectors f32 [rows, width]. Rows are decoded from the file, which stays open.
+  Tensor embed(const Tensor& ids) const;
+  /// What the blocks of a run share: the angles of its positions.
+  struct Angles {
+    RotaryTable all, window;
   };
-  virtual std::unique_ptr<Shared> prepare(Device& device, const BlockRun& run) const = 0;
-  /// The residual stream after block `layer`, given that before it.
-  virtual Tensor block(int64_t layer, Tensor residual, const BlockRun& run, const Shared& shared,
-                       BlockSites& sites) const = 0;
+  Angles prepare(Device& device, const BlockRun& run) const;
+  /// The residual stream after block `layer`, given that before it. Block 0 also adds learned positions.
+  Tensor block(int64_t layer, Tensor residual, const BlockRun& run, const Angles& angles, BlockSites& sites) const;
   /// The last normalisation, as the output layer reads it or as f32.
-  virtual Tensor final_norm(const Tensor& residual, Dtype output) const = 0;
+  Tensor final_norm(const Tensor& residual, Dtype output) const;
   /// [vocabulary, width]
-  virtual const PackedMatrix& output_layer() const = 0;
+  const PackedMatrix& output_layer() const { return output_; }
 
- protected:
-  ModelSizes sizes_;
+ private:
+  Tensor norm(const Tensor& x, const NormWeights& weights, Dtype output) const;
+  Tensor mix(int64_t layer, const Tensor& normed, const BlockRun& run, const Angles& angles) const;
+  Tensor activate(const Tensor& up, Dtype output) const;
+
+  std::shared_ptr<const ModelFile> file_;
+  ModelForm form_;
+  const StoredTensor* embedding_ = nullptr;  // of file_
+  Tensor positions_;                         // [context, width], where they are learned
+  NormWeights final_norm_;
+  std::vector<BlockWeights> blocks_;
+  PackedMatrix output_;
 };
-
-/// The architecture that the file names. Throws, listing what is supported, on another.
-std::unique_ptr<Transformer> load_transformer(const GgufFile& file, Device& device, Precision precision);
 
 }  // namespace sae

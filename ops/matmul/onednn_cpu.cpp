@@ -139,6 +139,8 @@ PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tens
   return packed;
 }
 
+Dtype PackedMatrix::packed_dtype(Precision precision) { return product_dtype(precision); }
+
 int64_t PackedMatrix::bytes() const { return static_cast<int64_t>(packing_->desc.get_size()); }
 
 Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
@@ -217,9 +219,13 @@ PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tens
   packed.outputs_ = w.rows();
   packed.inputs_ = w.cols();
   packed.bias_ = bias;
-  const Dtype dtype = precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
+  const Dtype dtype = packed_dtype(precision);
   packed.packing_ = std::make_shared<Packing>(Packing{dtype, w.to(dtype).to(Dtype::f32)});
   return packed;
+}
+
+Dtype PackedMatrix::packed_dtype(Precision precision) {
+  return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
 }
 
 int64_t PackedMatrix::bytes() const { return packing_->weights.bytes(); }

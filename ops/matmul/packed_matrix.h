@@ -16,6 +16,9 @@ class PackedMatrix {
   /// The bias, f32 of `outputs` elements, or none, is added in float32.
   static PackedMatrix pack(const Tensor& w, Precision precision, const Tensor& bias = {});
 
+  /// The dtype of the packed copy on this processor.
+  static Dtype packed_dtype(Precision precision);
+
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
   int64_t bytes() const;  ///< of the packed copy
