@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "engine/cpu/cpu_device.h"
 #include "engine/error.h"
+#include "engine/host_device.h"
+#include "engine/simt/simt_device.h"
+#if defined(SAE_CUDA)
+#include "engine/cuda/cuda_device.h"
+#endif
 
 namespace sae {
 
@@ -39,12 +43,17 @@ std::unique_ptr<Device> Device::open(DeviceKind kind, int index) {
   CHECK(index == 0 || kind == DeviceKind::cuda, "device: {} has only index 0, got {}", name_of(kind), index);
   switch (kind) {
     case DeviceKind::cpu:
-      return std::make_unique<CpuDevice>();
+      return std::make_unique<HostDevice>(DeviceKind::cpu);
     case DeviceKind::simt:
+      return std::make_unique<simt::SimtDevice>();
     case DeviceKind::cuda:
+#if defined(SAE_CUDA)
+      return cuda::open_device(index);
+#else
       break;
+#endif
   }
-  fail("device: this build has no '{}' device; it has: cpu", name_of(kind));
+  fail("device: this build has no '{}' device, since it found no nvcc; it has: cpu, simt", name_of(kind));
 }
 
 void refuse_device(std::string_view op, DeviceKind kind) { fail("{}: no kernel for device {}", op, name_of(kind)); }

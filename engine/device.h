@@ -26,8 +26,10 @@ struct MemoryReport {
 };
 
 class Device;
+class Stream;
 
-/// Raw memory of a device, aligned to 64 bytes. Never moves; returns to its device's cache when destroyed.
+/// Raw memory of a device, aligned to 64 bytes, as many bytes as were asked for. Never moves; returns to its device's
+/// cache when destroyed.
 class Buffer {
  public:
   Buffer(Device& device, void* data, size_t bytes) : device_(device), data_(data), bytes_(bytes) {}
@@ -49,7 +51,7 @@ class Buffer {
 /// tensors.
 class Device {
  public:
-  /// Throws where this build or this machine has no such device, and says which there are.
+  /// Throws where this build or this machine has no such device, and says why and what to do.
   static std::unique_ptr<Device> open(DeviceKind kind, int index = 0);
 
   virtual ~Device() = default;
@@ -62,8 +64,17 @@ class Device {
   virtual MemoryReport memory() const = 0;
   /// Gives cached memory back to the system.
   virtual void release_cache() = 0;
-  /// Waits for everything that was launched.
+  /// Where kernels are launched (simt and cuda).
+  virtual const Stream& stream() const = 0;
+  /// Waits for everything that was launched. Throws what went wrong in it.
   virtual void synchronize() = 0;
+
+  // Between memory of this device and the host's, in the order of the stream; the host's is free again at return.
+  virtual void copy_from_host(void* to, const void* from, size_t bytes) = 0;
+  virtual void copy_to_host(void* to, const void* from, size_t bytes) = 0;
+  // Within the memory of this device, in the order of the stream.
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;
+  virtual void clear(void* data, size_t bytes) = 0;
 
  protected:
   explicit Device(DeviceKind kind) : kind_(kind) {}

@@ -10,19 +10,20 @@ namespace sae {
 /// Element types of a tensor. Offsets and token counters are i64, column indices i32, token ids u16.
 enum class Dtype { f32, f64, bf16, i32, i64, u16 };
 
-/// The upper half of a float32. Conversion from float rounds to nearest, ties to even, and keeps NaN a NaN.
+/// The upper half of a float32. Conversion from float rounds to nearest, ties to even, and keeps NaN a NaN. (constexpr:
+/// kernels may call it.)
 struct bfloat16 {
   uint16_t bits = 0;
 
   bfloat16() = default;
-  explicit bfloat16(float value) {
+  constexpr explicit bfloat16(float value) {
     const uint32_t word = std::bit_cast<uint32_t>(value);
     const bool is_nan = (word & 0x7fffffffu) > 0x7f800000u;
     const uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
     bits = static_cast<uint16_t>((is_nan ? word | 0x00400000u : rounded) >> 16);
   }
-  explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-  friend bool operator==(bfloat16 a, bfloat16 b) { return a.bits == b.bits; }
+  constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  friend constexpr bool operator==(bfloat16 a, bfloat16 b) { return a.bits == b.bits; }
 };
 
 int64_t size_of(Dtype dtype);

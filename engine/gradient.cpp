@@ -3,18 +3,17 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/gradient_device.h"
 #include "engine/parallel.h"
 
 namespace sae {
 namespace {
 
-void require_cpu(const Tensor& tensor, std::string_view what) {
-  if (tensor.device().kind() != DeviceKind::cpu) refuse_device(what, tensor.device().kind());
-}
+bool is_cpu(const Tensor& tensor) { return tensor.device().kind() == DeviceKind::cpu; }
 
 Tensor add_dense(const Tensor& a, const Tensor& b) {
   CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "gradient: cannot add {} and {}", a.describe(), b.describe());
-  require_cpu(a, "gradient add");
+  if (!is_cpu(a)) return on_device::add_dense(a, b);
   Writable out = Tensor::empty(a.device(), a.shape(), a.dtype());
   visit_real("gradient add", a.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -31,6 +30,7 @@ Tensor add_dense(const Tensor& a, const Tensor& b) {
 /// Copies two [rows, ka] and [rows, kb] matrices into one [rows, ka + kb].
 template <class T>
 Tensor side_by_side(const Tensor& a, const Tensor& b) {
+  if (!is_cpu(a)) return on_device::side_by_side(a, b);
   const int64_t ka = a.cols(), kb = b.cols();
   Writable out = Tensor::empty(a.device(), {a.rows(), ka + kb}, a.dtype());
   const T* left = a.data<T>();
@@ -97,6 +97,7 @@ void add_term(const GradientTerm& term, T* sum, const Shape& shape) {
 Value add(const Value& a, const Value& b, DensifyCount& densified) {
   CHECK(rows_of(a) == rows_of(b) && cols_of(a) == cols_of(b), "gradient: cannot add {} and {}", describe(a),
         describe(b));
+  require_same_device("gradient add", {&stored_values(a), &stored_values(b)});
   if (const auto* left = std::get_if<RowSparse>(&a), *right = std::get_if<RowSparse>(&b); left && right) {
     if (left->columns == right->columns) {
       return RowSparse{left->columns, add_dense(left->values, right->values), left->cols};
@@ -115,9 +116,9 @@ Value add(const Value& a, const Value& b, DensifyCount& densified) {
 Tensor densify(const Value& value, DensifyCount& densified) {
   if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
   ++densified.count;
+  if (!is_cpu(stored_values(value))) return on_device::densify(value);
   const SparseRows entries = sparse_rows("gradient", value);
   const Tensor& stored = stored_values(value);
-  require_cpu(stored, "densify");
   const int64_t cols = cols_of(value);
   Writable out = Tensor::empty(stored.device(), {entries.rows, cols}, stored.dtype());
   visit_real("densify", stored.dtype(), [&](auto zero) {
@@ -138,7 +139,8 @@ Tensor densify(const Value& value, DensifyCount& densified) {
 Tensor elements_at(const Tensor& dense, const Value& pattern) {
   CHECK(dense.rows() == rows_of(pattern) && dense.cols() == cols_of(pattern), "elements_at: {} at the places of {}",
         dense.describe(), describe(pattern));
-  require_cpu(dense, "elements_at");
+  require_same_device("elements_at", {&dense, &stored_values(pattern)});
+  if (!is_cpu(dense)) return on_device::elements_at(dense, pattern);
   const SparseRows entries = sparse_rows("elements_at", pattern);
   Writable out = Tensor::empty(dense.device(), stored_values(pattern).shape(), dense.dtype());
   visit_real("elements_at", dense.dtype(), [&](auto zero) {
@@ -160,7 +162,7 @@ Tensor materialize(const Gradient& gradient, Device& device, Shape shape, Dtype 
   if (gradient.terms().size() == 1) {
     if (const auto* tensor = std::get_if<Tensor>(&gradient.terms().front())) return tensor->with_shape(shape);
   }
-  if (device.kind() != DeviceKind::cpu) refuse_device("materialize", device.kind());
+  if (device.kind() != DeviceKind::cpu) return on_device::materialize(gradient, device, shape, dtype);
   Writable out = Tensor::empty(device, shape, dtype);
   visit_real("materialize", dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -180,7 +182,7 @@ Tensor materialize(const DeferredProduct& product) {
 Tensor column_sum(const Value& value) {
   const int64_t cols = cols_of(value);
   const Tensor& stored = stored_values(value);
-  require_cpu(stored, "column_sum");
+  if (!is_cpu(stored)) return on_device::column_sum(value);
   Writable out = Tensor::empty(stored.device(), {1, cols}, stored.dtype());
   visit_real("column_sum", stored.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -204,7 +206,7 @@ Tensor column_sum(const Value& value) {
 ColumnGroups group_by_column(const Value& sparse) {
   const SparseRows entries = sparse_rows("gradient", sparse);
   const Tensor& stored = stored_values(sparse);
-  require_cpu(stored, "group_by_column");
+  if (!is_cpu(stored)) refuse_device("group_by_column", stored.device().kind());
   ColumnGroups groups;
   groups.offsets.assign(static_cast<size_t>(cols_of(sparse)) + 1, 0);
   visit_real("group_by_column", stored.dtype(), [&](auto zero) {

@@ -71,17 +71,17 @@ Value with_stored_values(const Value& pattern, Tensor values);
 /// Do both have one layout and, if it is sparse, one pattern in one memory?
 bool same_pattern(const Value& a, const Value& b);
 
-/// Either sparse layout as a kernel sees it: row r has the entries [begin(r), end(r)).
+/// Either sparse layout as a kernel sees it, on any device: row r has the entries [begin(r), end(r)).
 struct SparseRows {
   const int64_t* offsets = nullptr;  // [rows + 1], or null: `k` in each row
   const int32_t* index = nullptr;    // [stored]
   int64_t rows = 0;
   int64_t k = 0;
-  int64_t begin(int64_t row) const { return offsets != nullptr ? offsets[row] : row * k; }
-  int64_t end(int64_t row) const { return offsets != nullptr ? offsets[row + 1] : (row + 1) * k; }
+  constexpr int64_t begin(int64_t row) const { return offsets != nullptr ? offsets[row] : row * k; }
+  constexpr int64_t end(int64_t row) const { return offsets != nullptr ? offsets[row + 1] : (row + 1) * k; }
   int64_t stored() const { return rows == 0 ? 0 : end(rows - 1); }
 };
-/// Throws, naming the op, for a dense value. Host-readable only on cpu and simt.
+/// Throws, naming the op, for a dense value. The arrays are in the memory of the value's device.
 SparseRows sparse_rows(std::string_view op, const Value& value);
 
 /// The dense tensor of a value; throws, naming the op, for another layout.

@@ -47,16 +47,16 @@ uint64_t Philox::below(uint64_t i, uint64_t bound) const {
 }
 
 Tensor normal_tensor(Device& device, Shape shape, Dtype dtype, const Philox& random) {
-  if (device.kind() != DeviceKind::cpu) refuse_device("normal_tensor", device.kind());
-  Writable out = Tensor::empty(device, shape, dtype);
-  visit_real("normal_tensor", dtype, [&](auto zero) {
+  return visit_real("normal_tensor", dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* values = out.data<T>();
+    std::vector<T> values(static_cast<size_t>(shape.elements()));
     parallel_for(shape.elements(), 4096, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) values[i] = static_cast<T>(random.normal(static_cast<uint64_t>(i)));
+      for (int64_t i = begin; i < end; ++i) {
+        values[static_cast<size_t>(i)] = static_cast<T>(random.normal(static_cast<uint64_t>(i)));
+      }
     });
+    return Tensor::from(device, shape, values);
   });
-  return std::move(out).freeze();
 }
 
 Permutation::Permutation(uint64_t count, uint64_t seed, uint64_t stream)

@@ -1,25 +1,13 @@
 #include "engine/tensor.h"
 
-#include <cstring>
 #include <limits>
 
+#include "engine/convert.h"
+#include "engine/convert_cuda.h"
 #include "engine/error.h"
 
 namespace sae {
 namespace {
-
-template <class From, class To>
-void convert(const From* from, To* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    if constexpr (std::is_same_v<From, bfloat16>) {
-      to[i] = static_cast<To>(static_cast<float>(from[i]));
-    } else if constexpr (std::is_same_v<To, bfloat16>) {
-      to[i] = bfloat16(static_cast<float>(from[i]));
-    } else {
-      to[i] = static_cast<To>(from[i]);
-    }
-  }
-}
 
 template <class F>
 void visit_float(Dtype dtype, F&& f) {
@@ -40,18 +28,16 @@ Writable Tensor::empty(Device& device, Shape shape, Dtype dtype) {
 }
 
 Tensor Tensor::zeros(Device& device, Shape shape, Dtype dtype) {
-  if (device.kind() != DeviceKind::cpu) refuse_device("zeros", device.kind());
   Writable writable = empty(device, shape, dtype);
-  std::memset(writable.raw(), 0, static_cast<size_t>(writable.bytes()));
+  device.clear(writable.raw(), static_cast<size_t>(writable.bytes()));
   return std::move(writable).freeze();
 }
 
 Tensor Tensor::from_bytes(Device& device, Shape shape, Dtype dtype, const void* values, int64_t count) {
   CHECK(count == shape.elements(), "tensor: shape {} has {} elements, got {} values", shape.to_string(),
         shape.elements(), count);
-  if (device.kind() != DeviceKind::cpu) refuse_device("tensor", device.kind());
   Writable writable = empty(device, shape, dtype);
-  if (count > 0) std::memcpy(writable.raw(), values, static_cast<size_t>(writable.bytes()));
+  device.copy_from_host(writable.raw(), values, static_cast<size_t>(writable.bytes()));
   return std::move(writable).freeze();
 }
 
@@ -79,16 +65,37 @@ Tensor Tensor::with_shape(Shape shape) const {
 
 Tensor Tensor::to(Device& other) const {
   if (&other == &device()) return *this;
-  if (device().kind() != DeviceKind::cpu) refuse_device("copy from", device().kind());
-  return from_bytes(other, shape_, dtype_, raw(), elements());
+  const auto size = static_cast<size_t>(bytes());
+  Writable copy = empty(other, shape_, dtype_);
+  if (device().kind() != DeviceKind::cuda) {
+    other.copy_from_host(copy.raw(), raw(), size);
+  } else if (other.kind() != DeviceKind::cuda) {
+    device().copy_to_host(copy.raw(), raw(), size);
+  } else {
+    std::vector<char> host(size);
+    device().copy_to_host(host.data(), raw(), size);
+    other.copy_from_host(copy.raw(), host.data(), size);
+  }
+  return std::move(copy).freeze();
 }
 
 Tensor Tensor::to(Dtype target) const {
   if (target == dtype_) return *this;
-  if (device().kind() != DeviceKind::cpu) refuse_device("convert", device().kind());
   Writable out = empty(device(), shape_, target);
   visit_float(dtype_, [&](auto from) {
-    visit_float(target, [&](auto to) { convert(data<decltype(from)>(), out.data<decltype(to)>(), elements()); });
+    visit_float(target, [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+      switch (device().kind()) {
+        case DeviceKind::cpu:
+          for (int64_t i = 0; i < elements(); ++i) out.data<To>()[i] = convert<From, To>(data<From>()[i]);
+          break;
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          SIMT_CALL(device().kind(), convert_elements, device().stream(), data<From>(), out.data<To>(), elements());
+          break;
+      }
+    });
   });
   return std::move(out).freeze();
 }
@@ -96,13 +103,20 @@ Tensor Tensor::to(Dtype target) const {
 Writable Tensor::into_writable() && {
   CHECK(defined(), "tensor: used before it was given a value");
   if (buffer_.use_count() == 1) return Writable(std::move(*this));
-  if (device().kind() != DeviceKind::cpu) refuse_device("copy", device().kind());
   Writable copy = empty(device(), shape_, dtype_);
-  if (bytes() > 0) std::memcpy(copy.raw(), raw(), static_cast<size_t>(bytes()));
+  device().copy(copy.raw(), raw(), static_cast<size_t>(bytes()));
   return copy;
 }
 
-Tensor Tensor::clone() const { return from_bytes(device(), shape_, dtype_, raw(), elements()); }
+Tensor Tensor::clone() const {
+  Writable copy = empty(device(), shape_, dtype_);
+  device().copy(copy.raw(), raw(), static_cast<size_t>(bytes()));
+  return std::move(copy).freeze();
+}
+
+void Tensor::require_one_element() const { CHECK(elements() == 1, "tensor: one number was asked of {}", describe()); }
+
+void Tensor::copy_to_host(void* values) const { device().copy_to_host(values, raw(), static_cast<size_t>(bytes())); }
 
 std::string Tensor::describe() const {
   return defined() ? std::string(name_of(dtype_)) + " " + shape_.to_string() : "undefined";
@@ -110,6 +124,15 @@ std::string Tensor::describe() const {
 
 void Tensor::require_dtype(Dtype expected) const {
   CHECK(dtype_ == expected, "tensor: elements are {}, read as {}", name_of(dtype_), name_of(expected));
+}
+
+void require_same_device(std::string_view op, std::initializer_list<const Tensor*> inputs) {
+  const Device* first = nullptr;
+  for (const Tensor* input : inputs) {
+    if (first == nullptr) first = &input->device();
+    CHECK(&input->device() == first, "{}: its inputs lie on two devices, {} and {}; move them to one with to(device)",
+          op, name_of(first->kind()), name_of(input->device().kind()));
+  }
 }
 
 }  // namespace sae

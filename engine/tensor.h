@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/device.h"
@@ -61,7 +63,7 @@ class Tensor {
   Tensor with_shape(Shape shape) const;
   /// This tensor if it is on that device already, else a copy.
   Tensor to(Device& device) const;
-  /// This tensor if it has that dtype, else converted (f32, f64 and bf16 among each other), on the cpu.
+  /// This tensor if it has that dtype, else converted (f32, f64 and bf16 among each other).
   Tensor to(Dtype dtype) const;
   /// Gives up this handle for a writable one: of the same memory where nobody else holds it, else of a copy. So a
   /// chain of steps updates one buffer in place, and whoever kept a tensor still sees what it was.
@@ -71,7 +73,19 @@ class Tensor {
   /// A copy of all elements on the host.
   template <class T>
   std::vector<T> to_vector() const {
-    return std::vector<T>(data<T>(), data<T>() + elements());
+    require_dtype(dtype_of<T>());
+    std::vector<T> values(static_cast<size_t>(elements()));
+    copy_to_host(values.data());
+    return values;
+  }
+  /// The only element, on the host. Waits for the device.
+  template <class T>
+  T item() const {
+    require_dtype(dtype_of<T>());
+    require_one_element();
+    T value;
+    copy_to_host(&value);
+    return value;
   }
   /// Do both share one memory, at the same place? How two layouts are known to have one pattern.
   bool same_memory(const Tensor& other) const { return buffer_ == other.buffer_ && offset_ == other.offset_; }
@@ -83,6 +97,8 @@ class Tensor {
   friend class Parameter;
   static Tensor from_bytes(Device& device, Shape shape, Dtype dtype, const void* values, int64_t count);
   void require_dtype(Dtype expected) const;
+  void require_one_element() const;
+  void copy_to_host(void* values) const;
 
   std::shared_ptr<Buffer> buffer_;
   int64_t offset_ = 0;  // bytes
@@ -113,5 +129,8 @@ class Writable {
   explicit Writable(Tensor tensor) : tensor_(std::move(tensor)) {}
   Tensor tensor_;
 };
+
+/// Throws, naming the op, unless all inputs lie on one device: a kernel that was handed another's memory could not.
+void require_same_device(std::string_view op, std::initializer_list<const Tensor*> inputs);
 
 }  // namespace sae

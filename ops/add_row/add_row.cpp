@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "ops/add_row/add_row_cpu.h"
+#include "ops/add_row/add_row_cuda.h"
 
 namespace sae {
 namespace {
@@ -10,19 +11,21 @@ Tensor forward(const Tensor& x, const Tensor& b) {
   CHECK(b.elements() == x.cols() && b.cols() == x.cols() && b.dtype() == x.dtype(),
         "add_row: {} plus a row {}; expected a row of {} elements of the same dtype", x.describe(), b.describe(),
         x.cols());
-  Writable y = Tensor::empty(x.device(), x.shape(), x.dtype());
-  switch (x.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("add_row", x.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::add_row(x.data<T>(), b.data<T>(), y.data<T>(), x.rows(), x.cols());
-      });
-      return std::move(y).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("add_row", x.device().kind());
+  require_same_device("add_row", {&x, &b});
+  Device& device = x.device();
+  Writable y = Tensor::empty(device, x.shape(), x.dtype());
+  visit_real("add_row", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::add_row(x.data<T>(), b.data<T>(), y.data<T>(), x.rows(), x.cols());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), add_row, device.stream(), x.data<T>(), b.data<T>(), y.data<T>(), x.rows(),
+                         x.cols());
+    }
+  });
+  return std::move(y).freeze();
 }
 
 struct AddRowNode final : Node {

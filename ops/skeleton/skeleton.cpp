@@ -4,42 +4,48 @@
 
 #include "engine/error.h"
 #include "ops/skeleton/skeleton_cpu.h"
+#include "ops/skeleton/skeleton_cuda.h"
 
 namespace sae {
 namespace {
 
 /// f on every element. The switch is the dispatch: a new device is a new case, and the compiler asks for it here.
+/// SIMT_CALL takes the function out of the namespace of the device, simt or cuda.
 Tensor forward(const Tensor& x, double slope) {
-  Writable y = Tensor::empty(x.device(), x.shape(), x.dtype());
-  switch (x.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("skeleton", x.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::skeleton(x.data<T>(), static_cast<T>(slope), y.data<T>(), x.elements());
-      });
-      return std::move(y).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("skeleton", x.device().kind());
+  Device& device = x.device();
+  Writable y = Tensor::empty(device, x.shape(), x.dtype());
+  visit_real("skeleton", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T factor = static_cast<T>(slope);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::skeleton(x.data<T>(), factor, y.data<T>(), x.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), skeleton, device.stream(), x.data<T>(), factor, y.data<T>(), x.elements());
+    }
+  });
+  return std::move(y).freeze();
 }
 
 /// f'(x) g on every element.
 Tensor backward(const Tensor& x, const Tensor& g, double slope) {
-  Writable out = Tensor::empty(g.device(), g.shape(), g.dtype());
-  switch (g.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("skeleton", g.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::skeleton_backward(x.data<T>(), g.data<T>(), static_cast<T>(slope), out.data<T>(), g.elements());
-      });
-      return std::move(out).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("skeleton", g.device().kind());
+  require_same_device("skeleton backward", {&x, &g});
+  Device& device = g.device();
+  Writable out = Tensor::empty(device, g.shape(), g.dtype());
+  visit_real("skeleton", g.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T factor = static_cast<T>(slope);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::skeleton_backward(x.data<T>(), g.data<T>(), factor, out.data<T>(), g.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), skeleton_backward, device.stream(), x.data<T>(), g.data<T>(), factor,
+                         out.data<T>(), g.elements());
+    }
+  });
+  return std::move(out).freeze();
 }
 
 /// What backward needs to know later. Keep as little as the derivative can be computed from.

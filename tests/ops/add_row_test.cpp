@@ -1,5 +1,6 @@
 #include "ops/add_row/add_row.h"
 
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -7,15 +8,16 @@ namespace {
 
 using namespace sae::testing;
 
-class AddRow : public CpuTest {};
+class AddRow : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, AddRow, every_device, device_name);
 
-TEST_F(AddRow, ValuesByHand) {
+TEST_P(AddRow, ValuesByHand) {
   const Variable y = add_row(f32({2, 3}, {1, 2, 3, 4, 5, 6}), f32({3}, {10, 20, 30}));
   EXPECT_EQ(std::get<Tensor>(y.value).to_vector<float>(), (std::vector<float>{11, 22, 33, 14, 25, 36}));
   EXPECT_EQ(y.tape, nullptr);
 }
 
-TEST_F(AddRow, GradientInEveryLayoutThatMayArrive) {
+TEST_P(AddRow, GradientInEveryLayoutThatMayArrive) {
   Parameter x = random_parameter(device_, "x", {5, 7}, 1), b = random_parameter(device_, "b", {7}, 2);
   const auto f = [&](Tape& tape) { return add_row(tape.watch(x), tape.watch(b)); };
   EXPECT_LT(gradient_error({&x, &b}, f), gradient_tolerance);
@@ -23,7 +25,7 @@ TEST_F(AddRow, GradientInEveryLayoutThatMayArrive) {
   EXPECT_LT(gradient_error({&x, &b}, f, random_compressed(device_, 5, 7, Dtype::f64, 3)), gradient_tolerance);
 }
 
-TEST_F(AddRow, HandsTheGradientOnInItsLayout) {
+TEST_P(AddRow, HandsTheGradientOnInItsLayout) {
   struct Probe final : Node {
     Value* seen;
     std::string_view name() const override { return "probe"; }
@@ -43,7 +45,7 @@ TEST_F(AddRow, HandsTheGradientOnInItsLayout) {
   EXPECT_EQ(tape.report().densified, 0);
 }
 
-TEST_F(AddRow, ConstantInputTakesAColumnSum) {
+TEST_P(AddRow, ConstantInputTakesAColumnSum) {
   const Tensor x = random_tensor(device_, {5, 7}, Dtype::f64, 1);
   Parameter b = random_parameter(device_, "b", {7}, 2);
   const Tensor gradient = random_tensor(device_, {5, 7}, Dtype::f64, 3);
@@ -56,7 +58,7 @@ TEST_F(AddRow, ConstantInputTakesAColumnSum) {
   EXPECT_LT(gradient_error({&b}, [&](Tape& tape) { return add_row(x, tape.watch(b)); }), gradient_tolerance);
 }
 
-TEST_F(AddRow, FloatIsTheRoundedSumAtEdgeSizes) {
+TEST_P(AddRow, FloatIsTheRoundedSumAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor x = random_tensor(device_, {rows, cols}, Dtype::f32, 1);
@@ -77,7 +79,21 @@ TEST_F(AddRow, FloatIsTheRoundedSumAtEdgeSizes) {
   }
 }
 
-TEST_F(AddRow, Refusals) {
+TEST_P(AddRow, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter b("b", exact_tensor(device, {1, cols}, Dtype::f32, 2));
+      const Tensor x = exact_tensor(device, {rows, cols}, Dtype::f32, 1);
+      Tape dense, sparse;
+      const Variable y = add_row(x, dense.watch(b));
+      dense.backward(y, exact_tensor(device, {rows, cols}, Dtype::f32, 3));
+      sparse.backward(add_row(x, sparse.watch(b)), exact_compressed(device, rows, cols, Dtype::f32, 4));
+      return std::vector<Value>{y.value, materialize(b.gradient, device, {1, cols}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(AddRow, Refusals) {
   const Tensor x = f32({2, 3}, {1, 2, 3, 4, 5, 6});
   EXPECT_REFUSED(add_row(x, f32({2}, {1, 2})), "add_row: f32 [2, 3] plus a row f32 [2]");
   EXPECT_REFUSED(add_row(x, f32({3, 1}, {1, 2, 3})), "add_row");

@@ -1,5 +1,6 @@
 #include "ops/skeleton/skeleton.h"
 
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -7,10 +8,11 @@ namespace {
 
 using namespace sae::testing;
 
-class Skeleton : public CpuTest {};
+class Skeleton : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, Skeleton, every_device, device_name);
 
 // Numbers that a reader can check without the code.
-TEST_F(Skeleton, ValuesByHand) {
+TEST_P(Skeleton, ValuesByHand) {
   const Tensor y = std::get<Tensor>(skeleton(f32({2, 2}, {4, -4, 0, -8}), 0.25).value);
   EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{4, -1, 0, -2}));
 
@@ -21,7 +23,7 @@ TEST_F(Skeleton, ValuesByHand) {
 }
 
 // Against central differences, with a random gradient in every layout that may arrive, and for every layout of x.
-TEST_F(Skeleton, Gradient) {
+TEST_P(Skeleton, Gradient) {
   Parameter x = random_parameter(device_, "x", {6, 11}, 1);
   const Value row_sparse = random_row_sparse(device_, 6, 11, 4, Dtype::f64, 2);
   const Value compressed = random_compressed(device_, 6, 11, Dtype::f64, 3);
@@ -36,7 +38,7 @@ TEST_F(Skeleton, Gradient) {
 }
 
 // Double is the reference; float must be its rounding, at the sizes where loops begin and end.
-TEST_F(Skeleton, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(Skeleton, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor x = random_tensor(device_, {rows, cols}, Dtype::f32, 1);
@@ -54,8 +56,21 @@ TEST_F(Skeleton, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
+// The other devices against the processor: exact inputs leave no rounding, so the bits must be equal.
+TEST_P(Skeleton, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter p("x", exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      Tape tape;
+      const Variable y = skeleton(tape.watch(p), 0.25);
+      tape.backward(y, exact_tensor(device, {rows, cols}, Dtype::f32, 2));
+      return std::vector<Value>{y.value, materialize(p.gradient, device, {rows, cols}, Dtype::f32)};
+    });
+  });
+}
+
 // What a caller can do wrong, each with the op's name in the message.
-TEST_F(Skeleton, Refusals) {
+TEST_P(Skeleton, Refusals) {
   const Tensor x = f32({1}, {1});
   EXPECT_REFUSED(skeleton(x, -0.1), "skeleton: slope -0.1");
   EXPECT_REFUSED(skeleton(x, 1.0), "skeleton: slope 1");

@@ -1,6 +1,7 @@
 #include "ops/subtract_row/subtract_row.h"
 
 #include "ops/matmul/matmul.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -8,15 +9,16 @@ namespace {
 
 using namespace sae::testing;
 
-class SubtractRow : public CpuTest {};
+class SubtractRow : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, SubtractRow, every_device, device_name);
 
-TEST_F(SubtractRow, ValuesByHand) {
+TEST_P(SubtractRow, ValuesByHand) {
   const Variable y = subtract_row(f32({2, 3}, {1, 2, 3, 4, 5, 6}), f32({3}, {10, 20, 30}));
   EXPECT_EQ(std::get<Tensor>(y.value).to_vector<float>(), (std::vector<float>{-9, -18, -27, -6, -15, -24}));
   EXPECT_EQ(y.tape, nullptr);
 }
 
-TEST_F(SubtractRow, GradientInEveryLayoutThatMayArrive) {
+TEST_P(SubtractRow, GradientInEveryLayoutThatMayArrive) {
   Parameter x = random_parameter(device_, "x", {5, 7}, 1), b = random_parameter(device_, "b", {7}, 2);
   const auto f = [&](Tape& tape) { return subtract_row(tape.watch(x), tape.watch(b)); };
   EXPECT_LT(gradient_error({&x, &b}, f), gradient_tolerance);
@@ -32,7 +34,7 @@ std::string gradient_at(const TapeReport& report, std::string_view op) {
   return "not recorded";
 }
 
-TEST_F(SubtractRow, ConstantInputReceivesOnlyAColumnSum) {
+TEST_P(SubtractRow, ConstantInputReceivesOnlyAColumnSum) {
   const Tensor x = random_tensor(device_, {9, 5}, Dtype::f64, 1);
   Parameter b = random_parameter(device_, "b", {5}, 2), w = random_parameter(device_, "w", {12, 5}, 3);
   for (const Value& gradient : {Value(random_tensor(device_, {9, 12}, Dtype::f64, 4)),
@@ -58,7 +60,7 @@ TEST_F(SubtractRow, ConstantInputReceivesOnlyAColumnSum) {
   }
 }
 
-TEST_F(SubtractRow, FloatIsTheRoundedDifferenceAtEdgeSizes) {
+TEST_P(SubtractRow, FloatIsTheRoundedDifferenceAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor x = random_tensor(device_, {rows, cols}, Dtype::f32, 1);
@@ -79,7 +81,21 @@ TEST_F(SubtractRow, FloatIsTheRoundedDifferenceAtEdgeSizes) {
   }
 }
 
-TEST_F(SubtractRow, Refusals) {
+TEST_P(SubtractRow, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter b("b", exact_tensor(device, {1, cols}, Dtype::f32, 2));
+      const Tensor x = exact_tensor(device, {rows, cols}, Dtype::f32, 1);
+      Tape dense, sparse;
+      const Variable y = subtract_row(x, dense.watch(b));
+      dense.backward(y, exact_tensor(device, {rows, cols}, Dtype::f32, 3));
+      sparse.backward(subtract_row(x, sparse.watch(b)), exact_compressed(device, rows, cols, Dtype::f32, 4));
+      return std::vector<Value>{y.value, materialize(b.gradient, device, {1, cols}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(SubtractRow, Refusals) {
   const Tensor x = f32({2, 3}, {1, 2, 3, 4, 5, 6});
   EXPECT_REFUSED(subtract_row(x, f32({2}, {1, 2})), "subtract_row: f32 [2, 3] minus a row f32 [2]");
   EXPECT_REFUSED(subtract_row(x, f64({3}, {1, 2, 3})), "subtract_row");

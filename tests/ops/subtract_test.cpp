@@ -1,18 +1,20 @@
 #include "ops/subtract/subtract.h"
 
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
 namespace {
 
-class Subtract : public testing::CpuTest {};
+class Subtract : public testing::DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, Subtract, testing::every_device, testing::device_name);
 
-TEST_F(Subtract, ValuesByHand) {
+TEST_P(Subtract, ValuesByHand) {
   const Variable y = subtract(f32({2, 2}, {1, 2, 3, 4}), f32({2, 2}, {4, 2, -1, 0.5f}));
   EXPECT_EQ(std::get<Tensor>(y.value).to_vector<float>(), (std::vector<float>{-3, 0, 4, 3.5f}));
 }
 
-TEST_F(Subtract, Gradient) {
+TEST_P(Subtract, Gradient) {
   for (const int64_t rows : testing::edge_sizes) {
     Parameter a = testing::random_parameter(device_, "a", {rows, 3}, 1);
     Parameter b = testing::random_parameter(device_, "b", {rows, 3}, 2);
@@ -21,7 +23,19 @@ TEST_F(Subtract, Gradient) {
   }
 }
 
-TEST_F(Subtract, Refusals) {
+TEST_P(Subtract, EqualBitsOnEveryDevice) {
+  testing::for_edge_shapes([&](int64_t rows, int64_t cols) {
+    testing::expect_equal_bits(device_, [&](Device& device) {
+      Parameter b("b", testing::exact_tensor(device, {rows, cols}, Dtype::f32, 2));
+      Tape tape;
+      const Variable y = subtract(testing::exact_tensor(device, {rows, cols}, Dtype::f32, 1), tape.watch(b));
+      tape.backward(y, testing::exact_tensor(device, {rows, cols}, Dtype::f32, 3));
+      return std::vector<Value>{y.value, materialize(b.gradient, device, {rows, cols}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(Subtract, Refusals) {
   EXPECT_REFUSED(subtract(f32({1, 2}, {1, 2}), f32({2, 1}, {1, 2})), "subtract");
   EXPECT_REFUSED(subtract(f32({1}, {1}), f64({1}, {1})), "subtract");
   EXPECT_REFUSED(

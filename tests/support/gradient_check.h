@@ -78,15 +78,19 @@ inline double gradient_error(const std::vector<Parameter*>& parameters, const st
     const Tensor& value = parameter->value();
     const auto analytic =
         to_double(materialize(parameter->gradient, value.device(), value.shape(), parameter->value().dtype()));
+    const std::vector<double> centres = value.to_vector<double>();
     std::vector<double> numeric(analytic.size());
     for (size_t i = 0; i < numeric.size(); ++i) {
-      const double centre = value.data<double>()[i];
+      const double centre = centres[i];
+      const auto set = [&](double x) {
+        parameter->update<double>([&](double* elements) { value.device().copy_from_host(elements + i, &x, sizeof x); });
+      };
       const auto objective_at = [&](double x) {
-        parameter->update<double>([&](double* elements) { elements[i] = x; });
+        set(x);
         return objective();
       };
       const double up = objective_at(centre + step), down = objective_at(centre - step);
-      parameter->update<double>([&](double* elements) { elements[i] = centre; });
+      set(centre);
       numeric[i] = (up - down) / (2 * step);
     }
     const double error = worst_difference(analytic, numeric, 0.01);

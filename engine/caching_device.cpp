@@ -1,8 +1,8 @@
-#include "engine/cpu/cpu_device.h"
+#include "engine/caching_device.h"
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
+#include <new>
 
 #include "engine/error.h"
 
@@ -20,9 +20,7 @@ size_t size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-CpuDevice::~CpuDevice() { CpuDevice::release_cache(); }
-
-std::shared_ptr<Buffer> CpuDevice::allocate(size_t bytes) {
+std::shared_ptr<Buffer> CachingDevice::allocate(size_t bytes) {
   const size_t block = size_class(bytes);
   void* data = nullptr;
   {
@@ -36,43 +34,46 @@ std::shared_ptr<Buffer> CpuDevice::allocate(size_t bytes) {
       report_.cached -= static_cast<int64_t>(block);
     }
   }
-  if (data == nullptr) data = std::aligned_alloc(alignment, block);
+  if (data == nullptr) data = system_allocate(block);
   if (data == nullptr) {
     release_cache();
-    data = std::aligned_alloc(alignment, block);
+    data = system_allocate(block);
   }
-  CHECK(data != nullptr, "device cpu: no memory for {} bytes ({}); use a smaller batch or fewer latents", block,
-        memory().to_string());
+  CHECK(data != nullptr, "device {}: no memory for {} bytes ({}{}); use a smaller batch or fewer latents",
+        name_of(kind()), bytes, memory().to_string(), memory_of_system());
   {
     const std::scoped_lock lock(mutex_);
     report_.live += static_cast<int64_t>(block);
     report_.peak = std::max(report_.peak, report_.live);
   }
-  return std::make_shared<Buffer>(*this, data, block);
+  handed_out(data, bytes, block);
+  return std::make_shared<Buffer>(*this, data, bytes);
 }
 
-MemoryReport CpuDevice::memory() const {
+MemoryReport CachingDevice::memory() const {
   const std::scoped_lock lock(mutex_);
   return report_;
 }
 
-void CpuDevice::release_cache() {
+void CachingDevice::release_cache() {
   const std::scoped_lock lock(mutex_);
   for (auto& [block, pointers] : free_blocks_) {
-    for (void* pointer : pointers) std::free(pointer);
+    for (void* pointer : pointers) system_free(pointer);
     report_.cached -= static_cast<int64_t>(block * pointers.size());
     pointers.clear();
   }
 }
 
-void CpuDevice::recycle(void* data, size_t bytes) noexcept {
+void CachingDevice::recycle(void* data, size_t bytes) noexcept {
+  const size_t block = size_class(bytes);
+  taken_back(data, block);
   const std::scoped_lock lock(mutex_);
-  report_.live -= static_cast<int64_t>(bytes);
+  report_.live -= static_cast<int64_t>(block);
   try {
-    free_blocks_[bytes].push_back(data);
-    report_.cached += static_cast<int64_t>(bytes);
+    free_blocks_[block].push_back(data);
+    report_.cached += static_cast<int64_t>(block);
   } catch (const std::bad_alloc&) {
-    std::free(data);  // no room to remember the block: give it back instead
+    system_free(data);  // no room to remember the block: give it back instead
   }
 }
 
