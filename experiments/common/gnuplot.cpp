@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 
-#include "engine/error.h"
 #include "engine/files/atomic_file.h"
+#include "experiments/common/external_tool.h"
 
 namespace sae {
 
@@ -27,15 +26,9 @@ void run_gnuplot(const std::string& path, const std::string& script) {
   write_file(path + ".gp", script, IfExists::replace);
   const std::filesystem::path file(path);
   const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  const auto shell_quoted = [](const std::string& text) {
-    std::string out = "'";
-    for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
-    return out + "'";
-  };
-  const std::string command =
-      fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()), shell_quoted(file.filename().string() + ".gp"));
-  const int code = std::system(command.c_str());
-  CHECK(code == 0, "plot: '{}' failed (exit code {}); is gnuplot installed (Debian: gnuplot-nox)?", command, code);
+  run_tool(fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()),
+                       shell_quoted(file.filename().string() + ".gp")),
+           "gnuplot-nox");
 }
 
 }  // namespace sae

@@ -1,0 +1,49 @@
+#include "experiments/explain/subject.h"
+
+#include "engine/error.h"
+
+namespace sae {
+
+void declare_search_options(Options& options) {
+  options.group("How explanations are found")
+      .text("mode", "fixed", "fixed|reference",
+            "fixed: longest match over all paths, mean of equal patterns, wildcards checked together; reference: as "
+            "released with Gao et al., quirks included")
+      .text(
+          "prefix", "separator", "separator|none",
+          "before every query: the model's end-of-text token, which takes the attention sink at position 0; none: the "
+          "text alone, as in the paper")
+      .text("pad", " _", "TEXT", "the one token that takes the place of others when their importance is measured")
+      .integer("examples", 16, "N", "random firings that a latent is explained from")
+      .integer("held-out", 16, "N", "other random firings, on which recall is measured")
+      .integer("seed", 0, "N", "of the samples");
+}
+
+SitePlace place_of(const StoreDescription& description) { return {description.layer, parse_site(description.site)}; }
+
+void check_same_model(const LanguageModel& model, const ActivationStore& store) {
+  const StoreDescription& description = store.description();
+  CHECK(description.model == model.title(),
+        "{}: holds activations of '{}', the model is '{}'; name theirs with --model", store.folder(), description.model,
+        model.title());
+  CHECK(description.width == model.sizes().width && description.layer < model.sizes().layers,
+        "{}: holds rows of width {} after block {}, the model has {} blocks of width {}", store.folder(),
+        description.width, description.layer, model.sizes().layers, model.sizes().width);
+}
+
+std::vector<int32_t> prefix_option(const std::string& text, LanguageModel& model) {
+  CHECK(text == "separator" || text == "none", "--prefix: expected separator or none, got '{}'", text);
+  if (text == "none") return {};
+  const int32_t separator = model.tokenizer().end_of_text();
+  CHECK(separator >= 0, "--prefix: the model's tokenizer names no end-of-text token; use --prefix none");
+  return {separator};
+}
+
+int32_t pad_option(const Options& options, LanguageModel& model) {
+  const std::string text = options.get_text("pad");
+  const std::vector<int32_t> ids = model.tokenizer().encode(text);
+  CHECK(ids.size() == 1, "--pad: '{}' is {} tokens of this model, expected one", text, ids.size());
+  return ids[0];
+}
+
+}  // namespace sae
