@@ -108,6 +108,7 @@ class Explaining {
       return !interrupted();
     };
     explain(missing, plan_.search, plan_.searches_at_once, activations, finished, go_on);
+    progress.update(static_cast<int64_t>(done_.size()));
     progress.finish(interrupted() ? "interrupted" : "");
   }
 

@@ -33,7 +33,7 @@ struct ExplainPlan {
   std::string folder;    ///< that explanations.jsonl goes to
   std::string label;     ///< on the screen
   bool resume = false;   ///< go on with, or reuse, what is there
-  int64_t searches_at_once = 1024;
+  int64_t searches_at_once = 256;
 };
 
 struct ExplainResult {

@@ -9,6 +9,7 @@
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/progress.h"
+#include "experiments/common/training_options.h"
 #include "experiments/explain/explain_latents.h"
 #include "experiments/explain/graph.h"
 #include "experiments/explain/subject.h"
@@ -48,6 +49,12 @@ void declare(Options& options) {
   options.integer("sample", 300, "N", "how many, of those above the floor; 0: all");
   options.number("density-floor", 1e-3, "D", "the sample leaves out latents that fire more rarely");
   declare_search_options(options);
+  options.text("mode", "fixed", "fixed|reference",
+               "fixed: longest match over all paths, mean of equal patterns, wildcards checked together; reference: as "
+               "released with Gao et al., quirks included");
+  options.text("prefix", "separator", "separator|none",
+               "before every query: the model's end-of-text token, which takes the attention sink at position 0; none: "
+               "the text alone, as in the paper");
   declare_data_options(options);
   options.group("With which model");
   declare_model(options);
@@ -56,24 +63,15 @@ void declare(Options& options) {
 std::vector<int64_t> chosen_latents(const Options& options, const LatentFirings& firings, const std::string& name) {
   if (options.given("latents")) return options.get_integers("latents");
   const double floor = options.get_number("density-floor", 1e-9, 1);
-  const int64_t needed = options.get_integer("examples", 1, 1 << 20) + options.get_integer("held-out", 0, 1 << 20);
+  const ExampleOptions examples = example_options(options);
+  const int64_t needed = examples.examples + examples.held_out;
   const std::vector<int64_t> eligible = latents_above(firings, floor, needed, name);
   CHECK(!eligible.empty(), "{}: no latent has a density of {} or more", name, floor);
   const int64_t wanted = options.get_integer("sample", 0, INT64_MAX);
-  const auto sample =
-      sample_latents(eligible, wanted > 0 ? wanted : INT64_MAX, static_cast<uint64_t>(options.get_integer("seed")));
+  const auto sample = sample_latents(eligible, wanted > 0 ? wanted : INT64_MAX, examples.seed);
   fmt::print(stderr, "{} of {} latents have a density of {} or more; {} of them are explained\n", eligible.size(),
              firings.latents(), floor, sample.size());
   return sample;
-}
-
-void prepare_folder(const std::string& folder, bool resume, bool overwrite) {
-  CHECK(!resume || !overwrite, "--resume and --overwrite exclude each other");
-  if (overwrite) {
-    for (const char* name : {"explanations.jsonl", "plan.json", "progress.jsonl"}) fs::remove(fs::path(folder) / name);
-    fs::remove_all(fs::path(folder) / "graphs");
-  }
-  fs::create_directories(folder);
 }
 
 void write_graphs(const std::string& folder, const std::vector<Explanation>& explanations, const TokenText& text) {
@@ -121,14 +119,13 @@ int explain_sample(const Options& options) {
   plan.search.mode = parse_explanation_mode(options.get_text("mode"));
   plan.search.prefix = prefix_option(options.get_text("prefix"), model);
   plan.search.pad = pad_option(options, model);
-  plan.examples = {options.get_integer("examples", 1, 1 << 20), options.get_integer("held-out", 0, 1 << 20),
-                   static_cast<uint64_t>(options.get_integer("seed"))};
-  plan.identity = fmt::format("{}; {}; {}; {}", fingerprint(loaded.autoencoder), store.fingerprint(), selection.count(),
-                              options.get_text("precision"));
+  plan.examples = example_options(options);
+  plan.identity = search_identity(loaded.autoencoder, store, selection, options);
   plan.folder = output;
   plan.label = "explain";
+  plan.searches_at_once = options.get_integer("at-once", 1, 1 << 20);
   plan.resume = options.get_flag("resume");
-  prepare_folder(output, plan.resume, options.get_flag("overwrite"));
+  prepare_output(output, plan.resume, options.get_flag("overwrite"));
   const LatentFirings firings(loaded.autoencoder, store, selection, *device);
   plan.latents = chosen_latents(options, firings, store.folder());
   options.write_effective(output + "/options.txt");

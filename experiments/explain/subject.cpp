@@ -1,22 +1,18 @@
 #include "experiments/explain/subject.h"
 
+#include <fmt/format.h>
+
 #include "engine/error.h"
 
 namespace sae {
 
 void declare_search_options(Options& options) {
   options.group("How explanations are found")
-      .text("mode", "fixed", "fixed|reference",
-            "fixed: longest match over all paths, mean of equal patterns, wildcards checked together; reference: as "
-            "released with Gao et al., quirks included")
-      .text(
-          "prefix", "separator", "separator|none",
-          "before every query: the model's end-of-text token, which takes the attention sink at position 0; none: the "
-          "text alone, as in the paper")
       .text("pad", " _", "TEXT", "the one token that takes the place of others when their importance is measured")
       .integer("examples", 16, "N", "random firings that a latent is explained from")
       .integer("held-out", 16, "N", "other random firings, on which recall is measured")
-      .integer("seed", 0, "N", "of the samples");
+      .integer("seed", 0, "N", "of the samples")
+      .integer("at-once", 256, "N", "firings looked into side by side; an interrupted run loses what they had found");
 }
 
 SitePlace place_of(const StoreDescription& description) { return {description.layer, parse_site(description.site)}; }
@@ -29,6 +25,17 @@ void check_same_model(const LanguageModel& model, const ActivationStore& store) 
   CHECK(description.width == model.sizes().width && description.layer < model.sizes().layers,
         "{}: holds rows of width {} after block {}, the model has {} blocks of width {}", store.folder(),
         description.width, description.layer, model.sizes().layers, model.sizes().width);
+}
+
+std::string search_identity(const Autoencoder& autoencoder, const ActivationStore& store, const RowSelection& selection,
+                            const Options& options) {
+  return fmt::format("{}; {}; {}; {}", fingerprint(autoencoder), store.fingerprint(), selection.count(),
+                     options.get_text("precision"));
+}
+
+ExampleOptions example_options(const Options& options) {
+  return {options.get_integer("examples", 1, 1 << 20), options.get_integer("held-out", 0, 1 << 20),
+          static_cast<uint64_t>(options.get_integer("seed", 0, INT64_MAX))};
 }
 
 std::vector<int32_t> prefix_option(const std::string& text, LanguageModel& model) {

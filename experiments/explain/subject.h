@@ -1,16 +1,15 @@
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "experiments/common/options.h"
-#include "experiments/explain/latent_firings.h"
+#include "experiments/explain/explain_latents.h"
 #include "models/explanation/latent_queries.h"
 #include "models/explanation/pattern_search.h"
 
 namespace sae {
 
-/// Declares how patterns are searched for: --mode, --prefix, --pad, --examples, --held-out, --seed.
+/// Declares how patterns are searched for: --pad, --examples, --held-out, --seed.
 void declare_search_options(Options& options);
 
 /// The place in the model at which a store's activations were taken.
@@ -18,6 +17,12 @@ SitePlace place_of(const StoreDescription& description);
 
 /// Throws unless the store's activations are of this model.
 void check_same_model(const LanguageModel& model, const ActivationStore& store);
+
+/// Everything but the options of a search that decides its result: autoencoder, rows, precision of the model.
+std::string search_identity(const Autoencoder& autoencoder, const ActivationStore& store, const RowSelection& selection,
+                            const Options& options);
+/// --examples, --held-out and --seed.
+ExampleOptions example_options(const Options& options);
 
 /// What stands before every query: one separator, the model's end-of-text token, or nothing ("none").
 std::vector<int32_t> prefix_option(const std::string& text, LanguageModel& model);

@@ -11,8 +11,8 @@
 namespace sae {
 namespace {
 
-/// Rows of one forward pass of one thread, as in the harvest: 8 contexts of 64.
-constexpr int64_t batch_rows = 512;
+/// Rows of one forward pass of one thread, as in the harvest: 8 contexts of 64; fewer where threads would have none.
+constexpr int64_t most_rows = 512, fewest_rows = 64;
 /// A text may be padded by an eighth of its length to share a batch.
 constexpr int64_t padding_part = 8;
 
@@ -48,6 +48,9 @@ using Batch = std::span<const Text>;
 
 /// Cuts texts, longest first, into batches; the first of each is its longest.
 std::vector<Batch> cut(std::span<const Text> texts) {
+  int64_t rows = 0;
+  for (const Text& text : texts) rows += static_cast<int64_t>(text.tokens.size());
+  const int64_t batch_rows = std::clamp(rows / threads(), fewest_rows, most_rows);
   std::vector<Batch> batches;
   while (!texts.empty()) {
     const auto longest = static_cast<int64_t>(texts[0].tokens.size());

@@ -52,13 +52,7 @@ void PatternSearch::answer(std::span<const float> activations) {
       take_parts(activations);
       return;
     case Step::together:
-      if (static_cast<double>(activations[0]) < (1 - options_->wildcard_importance) * suffix_activation_) {
-        restored_ = std::min(wildcards_.size(), std::max<size_t>(1, 2 * restored_));
-        ask_together();
-      } else {
-        step_ = Step::done;
-        queries_.clear();
-      }
+      take_together(static_cast<double>(activations[0]));
       return;
     case Step::done:
       fail("explanation: an answer to a search that has ended");
@@ -79,7 +73,8 @@ void PatternSearch::take_suffix(size_t begin, double activation) {
 void PatternSearch::take_parts(std::span<const float> activations) {
   pattern_.tokens = suffix_with({});
   pattern_.value = suffix_activation_;
-  pattern_.at_start = static_cast<double>(activations[0]) < options_->kept_after_pad * example_.activation;
+  const double whole = options_->mode == ExplanationMode::reference ? example_.activation : suffix_activation_;
+  pattern_.at_start = static_cast<double>(activations[0]) < options_->kept_after_pad * whole;
   for (size_t place = 0; place < pattern_.tokens.size(); ++place) {
     const double importance = 1 - static_cast<double>(activations[place + 1]) / suffix_activation_;
     pattern_.importance.push_back(static_cast<float>(importance));
@@ -88,9 +83,9 @@ void PatternSearch::take_parts(std::span<const float> activations) {
   std::stable_sort(wildcards_.begin(), wildcards_.end(),
                    [&](size_t a, size_t b) { return pattern_.importance[a] < pattern_.importance[b]; });
   for (const size_t place : wildcards_) pattern_.tokens[place] = any_token;
-  // one wildcard alone has been tested already
-  if (options_->mode == ExplanationMode::fixed && wildcards_.size() > 1) {
+  if (options_->mode == ExplanationMode::fixed && !wildcards_.empty()) {
     step_ = Step::together;
+    enough_ = static_cast<int64_t>(wildcards_.size()) - 1;  // the last one alone has been tested already
     ask_together();
   } else {
     step_ = Step::done;
@@ -98,18 +93,26 @@ void PatternSearch::take_parts(std::span<const float> activations) {
   }
 }
 
-void PatternSearch::ask_together() {
-  const size_t left = wildcards_.size() - restored_;
-  const std::span<const size_t> wild = std::span(wildcards_).first(left);
-  for (size_t i = left; i < wildcards_.size(); ++i) {
-    pattern_.tokens[wildcards_[i]] = example_.tokens[begin_ + wildcards_[i]];
-  }
-  if (left <= 1) {
-    step_ = Step::done;
-    queries_.clear();
+void PatternSearch::take_together(double activation) {
+  if (activation < (1 - options_->wildcard_importance) * suffix_activation_) {
+    too_few_ = restored_;
   } else {
-    ask({suffix_with(wild)});
+    enough_ = restored_;
   }
+  ask_together();
+}
+
+void PatternSearch::ask_together() {
+  const int64_t doubled = too_few_ < 0 ? 0 : std::max<int64_t>(1, 2 * too_few_);
+  const bool is_found = enough_ - too_few_ <= 1;
+  restored_ = is_found ? enough_ : doubled < enough_ ? doubled : (too_few_ + enough_) / 2;
+  const std::span<const size_t> wild = std::span(wildcards_).first(wildcards_.size() - static_cast<size_t>(restored_));
+  if (!is_found) return ask({suffix_with(wild)});
+  for (const size_t place : std::span(wildcards_).subspan(wild.size())) {
+    pattern_.tokens[place] = example_.tokens[begin_ + place];
+  }
+  step_ = Step::done;
+  queries_.clear();
 }
 
 }  // namespace sae

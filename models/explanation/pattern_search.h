@@ -31,10 +31,13 @@ struct Example {
 ///  1. Suffix: the shortest tail of the example after which the latent keeps `kept_by_suffix`; tails are tried by
 ///     length, one a round. Where none does, the whole example stands, with the activation it had.
 ///  2. Start: with a pad before the suffix, does the latent keep `kept_after_pad`? If not, the pattern holds only at
-///     the start of a context.
+///     the start of a context. `reference` asks for this share of the example's activation; `fixed` for that of the
+///     suffix's, because the shortest suffix often has little more than half of the example's left, and any pad would
+///     bind it to the start.
 ///  3. Importance: 1 - (activation with this token replaced by the pad) / (activation of the suffix), each by itself.
 ///  4. (`fixed`) Together: two or more wildcards, all replaced, must keep 1 - wildcard_importance of the suffix's
-///     activation; otherwise the most important of them become tokens again: one, two, four, ... of them.
+///     activation; otherwise the most important of them become tokens again, as few as will do (found by doubling, then
+///     bisection).
 class PatternSearch {
  public:
   /// Throws on an example without tokens or activation. Keeps a reference to `options`.
@@ -57,6 +60,7 @@ class PatternSearch {
   void ask_suffix();
   void take_suffix(size_t begin, double activation);
   void take_parts(std::span<const float> activations);
+  void take_together(double activation);
   void ask_together();
   std::vector<int32_t> suffix_with(std::span<const size_t> replaced) const;
 
@@ -66,7 +70,8 @@ class PatternSearch {
   size_t begin_ = 0;  // of the suffix under test, then of the one that was found
   double suffix_activation_ = 0;
   std::vector<size_t> wildcards_;  // places in the suffix, least important first
-  size_t restored_ = 0;            // of them, from the end
+  // How many of them, from the end, are tokens again: too few, enough, and under test.
+  int64_t too_few_ = -1, enough_ = 0, restored_ = 0;
   TokenPattern pattern_;
   std::vector<std::vector<int32_t>> queries_;
   int64_t tokens_asked_ = 0;

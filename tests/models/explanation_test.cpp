@@ -252,6 +252,32 @@ TEST_F(FixedExplanationTest, BringsBackTheMostImportantWildcardsFirst) {
   EXPECT_THAT(tokens_of(trie), ElementsAre(Tokens{any, b, a, any, any}));
 }
 
+TEST_F(FixedExplanationTest, BringsBackAsFewWildcardsAsWillDo) {
+  // fires with at most `spared` pads among the last twelve tokens
+  for (int64_t spared = 1; spared <= 11; ++spared) {
+    const Latent latent = [&](const Tokens& text) {
+      const auto first = text.end() - static_cast<std::ptrdiff_t>(std::min<size_t>(12, text.size()));
+      return text.size() >= 12 && std::count(first, text.end(), pad) <= spared ? 1.0 : 0.0;
+    };
+    asked_ = 0;
+    const PatternTrie trie = explain_from(latent, {Tokens(12, e)});
+    ASSERT_EQ(trie.patterns().size(), 1u);
+    const Tokens tokens = trie.patterns()[0].tokens;
+    EXPECT_EQ(std::count(tokens.begin(), tokens.end(), any), spared);
+  }
+}
+
+TEST_F(FixedExplanationTest, AWeakSuffixIsNotBoundToTheStart) {
+  // the suffix keeps 0.6 of the example; a pad before it takes a fifth more
+  const Latent latent = [](const Tokens& text) {
+    return text.back() != c ? 0.0 : text.size() > 2 ? 1.0 : text.size() > 1 ? 0.48 : 0.6;
+  };
+  EXPECT_FALSE(explain_from(latent, {{a, b, c}}).patterns()[0].at_start);
+  options_.mode = ExplanationMode::reference;
+  asked_ = 0;
+  EXPECT_TRUE(explain_from(latent, {{a, b, c}}).patterns()[0].at_start);
+}
+
 TEST_F(FixedExplanationTest, StartsAfterThePrefix) {
   const PatternTrie trie = explain_from(fires_first, {{b}, {d}});
   EXPECT_THAT(predictions(trie, {a, b, c}), ElementsAre(1, 0, 0));

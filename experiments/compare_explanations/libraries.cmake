@@ -1,0 +1,1 @@
+set(extra experiment_explain experiment_tokenize)
