@@ -13,7 +13,7 @@ packages=(
   libdnnl-dev libboost-program-options-dev libfmt-dev nlohmann-json3-dev libpcre2-dev libicu-dev
   libxml2-dev libcmark-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev
-  gnuplot-nox fonts-dejavu-core
+  gnuplot-nox graphviz fonts-dejavu-core
   python3-pip ca-certificates
 )
 

@@ -26,9 +26,9 @@ void run_gnuplot(const std::string& path, const std::string& script) {
   write_file(path + ".gp", script, IfExists::replace);
   const std::filesystem::path file(path);
   const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  run_tool(fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()),
-                       shell_quoted(file.filename().string() + ".gp")),
-           "gnuplot-nox");
+  run_tool(
+      fmt::format("cd {} && gnuplot {}", shell_quoted(folder.string()), shell_quoted(file.filename().string() + ".gp")),
+      "gnuplot-nox");
 }
 
 }  // namespace sae

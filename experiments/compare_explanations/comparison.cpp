@@ -24,10 +24,10 @@ std::vector<Counts> count_all(const std::vector<RowActivation>& predicted, const
 
 }  // namespace
 
-std::vector<LatentScores> score_subject(const Subject& subject, const std::vector<Explanation>& explanations,
-                                        const std::vector<Explanation>& paper_form, const TokenStream& stream,
-                                        const TokenStream& whole_stream, const NgramLookup& tokens,
-                                        const NgramLookup& ngrams) {
+std::vector<LatentScores> score_explanations(const Compared& subject, const std::vector<Explanation>& explanations,
+                                             const std::vector<Explanation>& paper_form, const TokenStream& stream,
+                                             const TokenStream& whole_stream, const NgramLookup& tokens,
+                                             const NgramLookup& ngrams) {
   std::vector<LatentScores> scores(explanations.size());
   parallel_for(static_cast<int64_t>(explanations.size()), 1, [&](int64_t i, int64_t) {
     const Explanation& explanation = explanations[static_cast<size_t>(i)];
@@ -78,13 +78,13 @@ std::vector<LatentPoint> held_out_points(const std::vector<LatentScores>& scores
   return points;
 }
 
-bool is_trained(const Subject& subject) { return subject.group == "topk" || subject.group == "relu"; }
+bool is_trained(const Compared& subject) { return subject.group == "topk" || subject.group == "relu"; }
 
 /// The points of the trained subjects, over which densities are cut into bins and matched.
-std::vector<std::vector<LatentPoint>> trained_points(const std::vector<ScoredSubject>& subjects,
+std::vector<std::vector<LatentPoint>> trained_points(const std::vector<ScoredAutoencoder>& subjects,
                                                      const ComparisonOptions& options) {
   std::vector<std::vector<LatentPoint>> groups;
-  for (const ScoredSubject& scored : subjects) {
+  for (const ScoredAutoencoder& scored : subjects) {
     if (is_trained(scored.subject)) {
       groups.push_back(points_of(scored.scores, pattern_method, 0, options.least_firings));
     }
@@ -97,12 +97,12 @@ constexpr int64_t least_in_bin = 3;
 
 class Summary {
  public:
-  Summary(const std::vector<ScoredSubject>& subjects, const ComparisonOptions& options)
+  Summary(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options)
       : options_(options),
         edges_(density_edges(trained_points(subjects, options), options.bins)),
         matched_(trained_points(subjects, options), edges_, least_in_bin) {}
 
-  void add(const ScoredSubject& scored, std::vector<ResultLine>& lines) const {
+  void add(const ScoredAutoencoder& scored, std::vector<ResultLine>& lines) const {
     for (const std::string& method : {pattern_method, paper_method, token_method, ngram_method}) {
       for (size_t threshold = 0; threshold < score_thresholds.size(); ++threshold) {
         const auto points = points_of(scored.scores, method, threshold, options_.least_firings);
@@ -122,7 +122,7 @@ class Summary {
   }
 
  private:
-  ResultLine start(const ScoredSubject& scored, const std::string& method, size_t threshold) const {
+  ResultLine start(const ScoredAutoencoder& scored, const std::string& method, size_t threshold) const {
     ResultLine line;
     line.subject = scored.subject.name;
     line.group = scored.subject.group;
@@ -157,14 +157,15 @@ std::string three(const Interval& value) {
 
 }  // namespace
 
-std::vector<ResultLine> summarise(const std::vector<ScoredSubject>& subjects, const ComparisonOptions& options) {
+std::vector<ResultLine> summarise(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options) {
   const Summary summary(subjects, options);
   std::vector<ResultLine> lines;
-  for (const ScoredSubject& scored : subjects) summary.add(scored, lines);
+  for (const ScoredAutoencoder& scored : subjects) summary.add(scored, lines);
   return lines;
 }
 
-std::vector<RatioLine> ratios(const ScoredSubject& topk, const ScoredSubject& relu, const ComparisonOptions& options) {
+std::vector<RatioLine> ratios(const ScoredAutoencoder& topk, const ScoredAutoencoder& relu,
+                              const ComparisonOptions& options) {
   std::vector<RatioLine> lines;
   const std::vector<std::vector<LatentPoint>> groups = trained_points({topk, relu}, options);
   const MatchedMeans matched(groups, density_edges(groups, options.bins), least_in_bin);
@@ -185,7 +186,7 @@ std::vector<RatioLine> ratios(const ScoredSubject& topk, const ScoredSubject& re
   return lines;
 }
 
-std::vector<double> bin_centres(const std::vector<ScoredSubject>& subjects, const ComparisonOptions& options) {
+std::vector<double> bin_centres(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options) {
   const auto groups = trained_points(subjects, options);
   const std::vector<double> edges = density_edges(groups, options.bins);
   std::vector<double> centres;
@@ -225,9 +226,9 @@ void write_ratios(const std::string& path, const std::vector<RatioLine>& lines) 
   write_file(path, text, IfExists::replace);
 }
 
-void write_latents(const std::string& path, const std::vector<ScoredSubject>& subjects) {
+void write_latents(const std::string& path, const std::vector<ScoredAutoencoder>& subjects) {
   std::string text = "subject,latent,density,firings,maximum,method,threshold,both,predicted_only,true_only\n";
-  for (const ScoredSubject& scored : subjects) {
+  for (const ScoredAutoencoder& scored : subjects) {
     for (const LatentScores& score : scored.scores) {
       for (const auto& [method, counts] : score.counts) {
         for (size_t i = 0; i < counts.size(); ++i) {

@@ -13,7 +13,7 @@
 namespace sae {
 
 /// One autoencoder under comparison: a trained one, or a baseline made of one.
-struct Subject {
+struct Compared {
   std::string name;                      ///< "topk k 32": what tables and plots call it
   std::string group;                     ///< topk, relu, random, channels
   const LatentFirings* build = nullptr;  ///< where its latents fire in the text that explanations are built from
@@ -38,10 +38,10 @@ inline const std::string pattern_method = "patterns", paper_method = "patterns, 
                          token_method = "last-token table", ngram_method = "5-gram table";
 
 /// Scores a subject's explanations, and lookups of last tokens and 5-grams, on the rows of `stream`.
-std::vector<LatentScores> score_subject(const Subject& subject, const std::vector<Explanation>& explanations,
-                                        const std::vector<Explanation>& paper_form, const TokenStream& stream,
-                                        const TokenStream& whole_stream, const NgramLookup& tokens,
-                                        const NgramLookup& ngrams);
+std::vector<LatentScores> score_explanations(const Compared& subject, const std::vector<Explanation>& explanations,
+                                             const std::vector<Explanation>& paper_form, const TokenStream& stream,
+                                             const TokenStream& whole_stream, const NgramLookup& tokens,
+                                             const NgramLookup& ngrams);
 
 /// The latents with at least `least` firings in the scored text, as points of one method and threshold. A latent
 /// without a firing above the threshold has no recall, one without a prediction no precision.
@@ -66,8 +66,8 @@ struct RatioLine {
   MeansInterval ratio;
 };
 
-struct ScoredSubject {
-  Subject subject;
+struct ScoredAutoencoder {
+  Compared subject;
   std::vector<LatentScores> scores;
 };
 
@@ -80,13 +80,14 @@ struct ComparisonOptions {
 
 /// Every subject, method and threshold: all latents, weighted by density, in each density bin, and matched on density
 /// (over topk and relu alone); and recall on the held-out firings.
-std::vector<ResultLine> summarise(const std::vector<ScoredSubject>& subjects, const ComparisonOptions& options);
+std::vector<ResultLine> summarise(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options);
 /// topk over relu, patterns: all latents, and matched on density.
-std::vector<RatioLine> ratios(const ScoredSubject& topk, const ScoredSubject& relu, const ComparisonOptions& options);
+std::vector<RatioLine> ratios(const ScoredAutoencoder& topk, const ScoredAutoencoder& relu,
+                              const ComparisonOptions& options);
 
 void write_results(const std::string& path, const std::vector<ResultLine>& lines);
 void write_ratios(const std::string& path, const std::vector<RatioLine>& lines);
-void write_latents(const std::string& path, const std::vector<ScoredSubject>& subjects);
+void write_latents(const std::string& path, const std::vector<ScoredAutoencoder>& subjects);
 /// What a person reads at the end: means of all latents, ratios, and whether the paper's claim holds.
 std::string verdict(const std::vector<ResultLine>& lines, const std::vector<RatioLine>& ratios);
 
@@ -95,6 +96,6 @@ std::string verdict(const std::vector<ResultLine>& lines, const std::vector<Rati
 void draw_comparison(const std::string& path, const std::string& title, const std::vector<ResultLine>& lines,
                      const std::vector<double>& bin_centres);
 /// The middle density of each bin, for the figure.
-std::vector<double> bin_centres(const std::vector<ScoredSubject>& subjects, const ComparisonOptions& options);
+std::vector<double> bin_centres(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options);
 
 }  // namespace sae

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "experiments/common/external_tool.h"
+#include "experiments/common/gnuplot.h"
 #include "experiments/compare_explanations/comparison.h"
 
 namespace sae {
@@ -97,17 +97,15 @@ void draw_comparison(const std::string& path, const std::string& title, const st
   add_means(series, blocks, means);
   add_densities(lines, bin_centres, blocks, densities);
   const std::string name = std::filesystem::path(path).filename();
-  draw_by_gnuplot(
-      path,
-      fmt::format(
-          "# gnuplot {0}.gp draws {0}.svg\n{1}"
-          "set terminal svg size 1000,{5} background rgb 'white' font 'DejaVu Sans,11'\nset output '{0}.svg'\n"
-          "set multiplot layout 2,1 title {2} noenhanced\nset grid y\nset yrange [0:1]\n"
-          "set key outside right center\nset xrange [0.5:3.5]\n"
-          "set xtics ('precision' 1, 'recall' 2, 'F1' 3)\nset ylabel 'mean over latents, 95 % interval'\nplot {3}\n"
-          "set xrange [*:*]\nset logscale x\nset xtics auto\nset format x '10^{{%L}}'\n"
-          "set xlabel 'density of the latents (share of tokens), in bins'\nplot {4}\nunset multiplot\n",
-          name, blocks, gnuplot_quoted(title), means, densities, 480 + std::max<size_t>(360, 26 * series.size())));
+  const std::string panels = fmt::format(
+      "set multiplot layout 2,1 title {0} noenhanced\nset grid y\nset yrange [0:1]\nset key outside right center\n"
+      "unset logscale\nset xrange [0.5:3.5]\nset xlabel ''\nset format x\n"
+      "set xtics ('precision' 1, 'recall' 2, 'F1' 3)\nset ylabel 'mean over latents, 95 % interval'\nplot {1}\n"
+      "set xrange [*:*]\nset logscale x\nset xtics auto\nset format x '10^{{%L}}'\n"
+      "set xlabel 'density of the latents (share of tokens), in bins'\nplot {2}\nunset multiplot",
+      gnuplot_quoted(title), means, densities);
+  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}{2}", name, blocks,
+                                gnuplot_outputs(name, panels, 1000, 840)));
 }
 
 }  // namespace sae

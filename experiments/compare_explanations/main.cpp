@@ -9,9 +9,10 @@
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/progress.h"
+#include "experiments/common/subject.h"
 #include "experiments/common/training_options.h"
 #include "experiments/compare_explanations/comparison.h"
-#include "experiments/explain/subject.h"
+#include "experiments/explain/search_options.h"
 #include "experiments/tokenize/printable.h"
 
 namespace sae {
@@ -23,7 +24,7 @@ precision, recall and F1 of predicted firings, as means over latents with 95 % b
 
 Give trained autoencoders of equal size, a TopK and a ReLU one of one L0 for the comparison of Gao et al., Fig. 24:
 
-  compare_explanations --data activations --output explanations topk/autoencoder.safetensors relu/autoencoder.safetensors
+  compare_explanations --data activations --output explanations runs/topk32 runs/relu
 
 Explanations are built from the validation split and scored on the test split. Beside them stand tables of last tokens
 and of 5-grams (learnt from the whole validation split), an autoencoder with random weights, and the model's own
@@ -31,7 +32,7 @@ channels, both at the first TopK autoencoder's k. Equal L0 does not mean equal d
 by density. Writes results.csv, ratios.csv, latents.csv, explanations.svg and verdict.txt.)";
 
 void declare(Options& options) {
-  options.positional("sae", "trained autoencoders");
+  options.positional("sae", "trained autoencoders: files, or folders of train or compare_activations");
   options.text("data", "FOLDER", "activations, as harvest stores them");
   options.text("build-split", "validation", "NAME", "the part of --data that explanations are built from");
   options.text("test-split", "test", "NAME", "the part on which they are scored");
@@ -45,7 +46,8 @@ void declare(Options& options) {
   options.integer("paper-form", 100, "N",
                   "explain N latents of each trained autoencoder also in the paper's form (explain --mode reference "
                   "--prefix none)");
-  options.integer("baseline-sample", "N", "latents of random weights and channels (default: as --sample); 0: no baselines");
+  options.integer("baseline-sample", "N",
+                  "latents of random weights and channels (default: as --sample); 0: no baselines");
   options.group("Statistics");
   options.integer("bins", 10, "N", "of density");
   options.integer("resamples", 1000, "N", "of the bootstrap");
@@ -101,7 +103,7 @@ class Comparison {
     const TokenStream whole(test_.store, test_.selection, 0);
     const TokenStream learnt(build_.store, build_.selection, first_position(search_));
     const NgramLookup tokens(learnt, seen, 1), ngrams(learnt, seen, 5);
-    std::vector<ScoredSubject> subjects;
+    std::vector<ScoredAutoencoder> subjects;
     for (const Candidate& candidate : candidates_) {
       const std::vector<int64_t> sample = sampled(candidate);
       const auto explained = explained_by(candidate, search_, sample, learnt);
@@ -115,17 +117,15 @@ class Comparison {
         if (!found) return interrupted_run();
         paper_form = *found;
       }
-      const Subject subject = {candidate.name(), candidate.group, &candidate.build, &candidate.test};
-      subjects.push_back({subject, score_subject(subject, *explained, paper_form, seen, whole, tokens, ngrams)});
+      const Compared subject = {candidate.name(), candidate.group, &candidate.build, &candidate.test};
+      subjects.push_back({subject, score_explanations(subject, *explained, paper_form, seen, whole, tokens, ngrams)});
     }
     write(subjects);
     return 0;
   }
 
  private:
-  static bool is_trained(const Candidate& candidate) {
-    return candidate.group == "topk" || candidate.group == "relu";
-  }
+  static bool is_trained(const Candidate& candidate) { return candidate.group == "topk" || candidate.group == "relu"; }
   int64_t baseline_sample() const {
     return options_.get_integer(options_.given("baseline-sample") ? "baseline-sample" : "sample", 0, INT64_MAX);
   }
@@ -140,7 +140,7 @@ class Comparison {
   }
 
   void add_candidates() {
-    const std::vector<std::string> files = options_.get_texts("sae");
+    const std::vector<std::string> files = find_autoencoders(options_.get_texts("sae"));
     CHECK(!files.empty(), "name trained autoencoders to compare (see --help)");
     const Autoencoder* topk = nullptr;
     for (const std::string& file : files) {
@@ -204,7 +204,7 @@ class Comparison {
     return 130;
   }
 
-  void write(const std::vector<ScoredSubject>& subjects) const {
+  void write(const std::vector<ScoredAutoencoder>& subjects) const {
     ComparisonOptions comparison;
     comparison.least_firings = options_.get_integer("least-firings", 1, 1 << 30);
     comparison.bins = options_.get_integer("bins", 1, 1000);
@@ -212,9 +212,9 @@ class Comparison {
     comparison.seed = seed();
     const std::vector<ResultLine> lines = summarise(subjects, comparison);
     std::vector<RatioLine> compared;
-    for (const ScoredSubject& relu : subjects) {
+    for (const ScoredAutoencoder& relu : subjects) {
       if (relu.subject.group != "relu") continue;
-      if (const ScoredSubject* topk = nearest_topk(subjects, relu)) {
+      if (const ScoredAutoencoder* topk = nearest_topk(subjects, relu)) {
         const auto more = ratios(*topk, relu, comparison);
         compared.insert(compared.end(), more.begin(), more.end());
       }
@@ -232,12 +232,13 @@ class Comparison {
   }
 
   /// The TopK autoencoder whose L0 is nearest.
-  static const ScoredSubject* nearest_topk(const std::vector<ScoredSubject>& subjects, const ScoredSubject& relu) {
-    const ScoredSubject* nearest = nullptr;
-    const auto distance = [&](const ScoredSubject& topk) {
+  static const ScoredAutoencoder* nearest_topk(const std::vector<ScoredAutoencoder>& subjects,
+                                               const ScoredAutoencoder& relu) {
+    const ScoredAutoencoder* nearest = nullptr;
+    const auto distance = [&](const ScoredAutoencoder& topk) {
       return std::abs(std::log(topk.subject.test->l0() / relu.subject.test->l0()));
     };
-    for (const ScoredSubject& scored : subjects) {
+    for (const ScoredAutoencoder& scored : subjects) {
       if (scored.subject.group == "topk" && (nearest == nullptr || distance(scored) < distance(*nearest))) {
         nearest = &scored;
       }

@@ -12,7 +12,7 @@
 #include "experiments/common/training_options.h"
 #include "experiments/explain/explain_latents.h"
 #include "experiments/explain/graph.h"
-#include "experiments/explain/subject.h"
+#include "experiments/explain/search_options.h"
 #include "experiments/tokenize/printable.h"
 
 namespace sae {

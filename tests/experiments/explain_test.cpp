@@ -10,7 +10,7 @@
 #include "experiments/compare_explanations/statistics.h"
 #include "experiments/explain/explain_latents.h"
 #include "experiments/explain/graph.h"
-#include "experiments/explain/subject.h"
+#include "experiments/explain/search_options.h"
 #include "models/autoencoder/input_normalisation.h"
 #include "tests/models/reference_llama.h"
 #include "tests/support/temporary_folder.h"

@@ -1,4 +1,4 @@
-#include "experiments/explain/subject.h"
+#include "experiments/explain/search_options.h"
 
 #include <fmt/format.h>
 
