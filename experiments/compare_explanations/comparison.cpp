@@ -250,6 +250,7 @@ std::string shown(const Interval& value) {
 
 /// Is the ratio above the bound for all of its interval, for its value alone, or not at all?
 std::string above(const Interval& ratio, double bound) {
+  if (std::isnan(ratio.value)) return "not defined";
   if (ratio.low > bound) return "yes";
   return ratio.value > bound ? "yes, but the interval reaches below" : "no";
 }
