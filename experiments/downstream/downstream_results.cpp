@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include "engine/error.h"
@@ -96,14 +97,18 @@ Curves curves_of(const DownstreamResults& results) {
   return curves;
 }
 
-/// A logarithmic axis has no place for increases that are not above 0, which chance may give.
-std::string scale_of(const Curves& curves, double (ReplacedLoss::*height)() const) {
-  for (const auto& [name, rows] : curves) {
+/// "set xrange [...]" and a logarithmic scale with room around the points; increases that are not above 0, which chance
+/// may give, have no place on one.
+std::string axis(const char* name, const Curves& curves, double (ReplacedLoss::*coordinate)() const) {
+  double low = std::numeric_limits<double>::max(), high = 0;
+  for (const auto& [curve, rows] : curves) {
     for (const DownstreamRow* row : rows) {
-      if (!((row->loss.*height)() > 0)) return "unset logscale y\n";
+      low = std::min(low, (row->loss.*coordinate)());
+      high = std::max(high, (row->loss.*coordinate)());
     }
   }
-  return "set logscale y\n";
+  if (!(low > 0)) return fmt::format("unset logscale {0}\nset {0}range [*:*]\n", name);
+  return fmt::format("set logscale {0}\nset {0}range [{1:.6g}:{2:.6g}]\n", name, low / 1.2, high * 1.2);
 }
 
 /// "$curve0 using 1:3 with linespoints ... title 'relu', ..."
@@ -135,19 +140,21 @@ void draw_downstream(const std::string& path, const std::string& title, const Do
     }
     blocks += "EOD\n";
   }
-  const std::string over_l0 = "set xlabel 'L0 (mean number of active latents)'\n";
-  const std::string over_mse = "set xlabel 'normalised MSE (1 = predicting the mean)'\n";
+  const std::string over_l0 =
+      "set xlabel 'L0 (mean number of active latents)'\n" + axis("x", curves, &ReplacedLoss::l0);
+  const std::string over_mse =
+      "set xlabel 'normalised MSE (1 = predicting the mean)'\n" + axis("x", curves, &ReplacedLoss::normalised_mse);
   const std::string of_loss =
-      "set ylabel 'increase of the loss (nats a token)'\n" + scale_of(curves, &ReplacedLoss::mean_increase);
+      "set ylabel 'increase of the loss (nats a token)'\n" + axis("y", curves, &ReplacedLoss::mean_increase);
   const std::string of_divergence =
-      "set ylabel 'KL(original || replaced) (nats)'\n" + scale_of(curves, &ReplacedLoss::mean_divergence);
+      "set ylabel 'KL(original || replaced) (nats)'\n" + axis("y", curves, &ReplacedLoss::mean_divergence);
   const std::string panels = "set multiplot layout 2,2 title " +
                              gnuplot_quoted(title + ": reconstructions in the residual stream's place") +
                              " noenhanced\n" + over_l0 + of_loss + plot_of(curves, 1, 3, true) + over_mse +
                              plot_of(curves, 2, 3, false) + over_l0 + of_divergence + plot_of(curves, 1, 4, false) +
                              over_mse + plot_of(curves, 2, 4, false) + "unset multiplot";
   const std::string name = std::filesystem::path(path).filename();
-  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}set logscale x\nset grid\nset key top "
+  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}set grid\nset key top "
                                 "right\nset xtics (2, 4, 8, 16, 32, 64, 128, 256, 512, 0.02, 0.05, 0.1, 0.15, 0.2, "
                                 "0.3, 0.4, 0.5, 0.7, 1)\nset ytics (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, "
                                 "0.3, 0.5, 0.7, 1, 2, 5, 10)\n{2}",

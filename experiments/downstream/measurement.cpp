@@ -79,6 +79,12 @@ class Sums {
   std::vector<ReplacedLoss> losses_;
 };
 
+DownstreamResults results_of(const std::vector<Substitute>& substitutes, const Sums& sums) {
+  DownstreamResults results;
+  for (size_t i = 0; i < substitutes.size(); ++i) results.rows.push_back({substitutes[i], sums.losses()[i]});
+  return results;
+}
+
 }  // namespace
 
 DownstreamResults measure(const LanguageModel& model, ContextSource& text, const MeasurementOptions& options,
@@ -87,6 +93,7 @@ DownstreamResults measure(const LanguageModel& model, ContextSource& text, const
         "downstream: in contexts of {}, nothing is predicted from position {} on", options.plan.context_length,
         options.plan.skip_positions);
   Sums sums(options, substitutes);
+  if (options.contexts > 0 && sums.contexts() == options.contexts) return results_of(substitutes, sums);
   const std::vector<LowerPart> parts = run_lower_parts(model, text, options);
   const ActivationMeans means = activation_means(parts, options.plan);
 
@@ -116,9 +123,7 @@ DownstreamResults measure(const LanguageModel& model, ContextSource& text, const
           contexts);
   }
   progress.finish();
-  DownstreamResults results;
-  for (size_t i = 0; i < substitutes.size(); ++i) results.rows.push_back({substitutes[i], sums.losses()[i]});
-  return results;
+  return results_of(substitutes, sums);
 }
 
 }  // namespace sae
