@@ -186,7 +186,7 @@ TEST_F(ReportTest, OpensInABrowser) {
   EXPECT_TRUE(folder_.has("report/figures/figure.svg"));
   EXPECT_THAT(folder_.read("report/index.html"), HasSubstr("<!doctype html>"));
 
-  const std::string command = fmt::format(SAE_GOLDEN "/../report/browse.sh '{}' {} {}", folder_.path("report"), latent,
+  const std::string command = fmt::format(SAE_GOLDEN "/../report/browse.sh '{}' 0 {} {}", folder_.path("report"), latent,
                                           text(statistics.tokens[0]));
   if (std::system("command -v chromium >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << "Chromium is not installed: the page itself was not looked at";

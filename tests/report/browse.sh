@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Opens a folder that experiments/report wrote in headless Chromium, from the disk, and looks at what the page shows.
 #
-#   tests/report/browse.sh FOLDER LATENT TOKEN     LATENT of the first autoencoder has an explanation and fires on TOKEN
-#   tests/report/browse.sh FOLDER LATENT TOKEN --screenshots OUT    and keeps pictures: wide, narrow, dark
+#   tests/report/browse.sh FOLDER NUMBER LATENT TOKEN    LATENT of autoencoder NUMBER (from 0, as in the report) has an
+#                                                        explanation and fires on TOKEN
+#   tests/report/browse.sh FOLDER NUMBER LATENT TOKEN --screenshots OUT    and keeps pictures: wide, narrow, dark
 #
 # Exit codes: 0 all is there; 1 something is not, and what; 2 wrong usage; 3 Chromium (Debian: chromium) is missing.
 set -euo pipefail
 
-if [ $# -ne 3 ] && ! { [ $# -eq 5 ] && [ "$4" = --screenshots ]; }; then sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; fi
-folder="$(cd "$1" && pwd)" latent="$2" token="$3" pictures="${5:-}"
+if [ $# -ne 4 ] && ! { [ $# -eq 6 ] && [ "$5" = --screenshots ]; }; then sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; fi
+folder="$(cd "$1" && pwd)" number="$2" latent="$3" token="$4" pictures="${6:-}"
 command -v chromium >/dev/null || { echo "browse.sh: chromium is not installed" >&2; exit 3; }
 
 work="$(mktemp -d)"
@@ -34,14 +35,14 @@ expect '<table id="latents">' "the overview has a table of latents"
 expect "href=\"#/0/" "with links to them"
 refuse "That cannot be shown" "the overview"
 
-open_page "#/?a=0&token=$token"
-expect "href=\"#/0/$latent\"" "the search for '$token' finds latent $latent"
-open_page "#/?a=0&token=no-token-has-this-text"
+open_page "#/?a=$number&token=$token"
+expect "href=\"#/$number/$latent\"" "the search for '$token' finds latent $latent"
+open_page "#/?a=$number&token=no-token-has-this-text"
 expect "No latent of this report fits" "a search for nothing"
-open_page "#/?a=0&sort=density&order=down"
+open_page "#/?a=$number&sort=density&order=down"
 expect 'aria-sort="descending"' "the table is sorted"
 
-open_page "#/0/$latent"
+open_page "#/$number/$latent"
 expect 'aria-label="Histogram' "the latent has a histogram"
 expect '<svg class="graph"' "its explanation is drawn"
 expect 'class="node fires"' "with the tokens on which it fires"
@@ -50,7 +51,7 @@ expect 'class="chosen hit"' "a predicted firing is marked"
 expect "Promoted tokens" "its direction is described"
 refuse "That cannot be shown" "the latent"
 
-open_page "#/0/999999999"
+open_page "#/$number/999999999"
 expect "there is no latent 999999999" "an unknown latent"
 
 if [ -n "$pictures" ]; then
@@ -59,8 +60,8 @@ if [ -n "$pictures" ]; then
     "${browser[@]}" --window-size="$3" ${4:+"$4"} --screenshot="$pictures/$1.png" "file://$folder/index.html$2" 2>/dev/null
   }
   picture overview "#/" 1200,1400
-  picture latent "#/0/$latent" 1200,1500
-  picture narrow "#/0/$latent" 500,1200
-  picture dark "#/0/$latent" 1200,1500 --force-dark-mode
+  picture latent "#/$number/$latent" 1200,1500
+  picture narrow "#/$number/$latent" 500,1200
+  picture dark "#/$number/$latent" 1200,1500 --force-dark-mode
 fi
 echo "browse.sh: the report opens, is searched and shows latent $latent"

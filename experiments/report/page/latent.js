@@ -148,7 +148,7 @@ function heat_map(report, vocabulary, ids, chosen, activations, maximum, pattern
     const words = {hit: ", predicted", miss: ", not predicted", alarm: "predicted, but it does not fire"}[kinds[2]] || "";
     const title = value > 0 ? short(value) + words : words || (at < report.first_position ? "left out: an attention sink" : null);
     const style = value > 0 ? `background: rgba(var(--heat), ${(0.12 + 0.68 * Math.min(1, value / maximum)).toFixed(2)})` : null;
-    return make("span", {class: kinds.filter(kind => kind).join(" ") || null, title, style}, vocabulary[id].replace(/\n/g, "↵"));
+    return make(value > 0 ? "mark" : "span", {class: kinds.filter(kind => kind).join(" ") || null, title, style}, vocabulary[id].replace(/\n/g, "↵"));
   });
   return make("p", {class: "text"}, ...spans);
 }
