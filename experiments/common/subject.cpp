@@ -41,9 +41,9 @@ void check_subject(const std::string& path, const LoadedAutoencoder& loaded, con
   CHECK(subject.model.empty() || subject.model == model.title(),
         "{}: the autoencoder was trained on '{}', this model is '{}'; give that one with --model", path, subject.model,
         model.title());
-  CHECK(loaded.autoencoder.options().width == model.sizes().width,
+  CHECK(loaded.autoencoder.options().width == model.width_of(subject.place.site),
         "{}: the autoencoder reads activations of width {}, the model's have {}", path,
-        loaded.autoencoder.options().width, model.sizes().width);
+        loaded.autoencoder.options().width, model.width_of(subject.place.site));
   CHECK(0 <= subject.place.layer && subject.place.layer < model.sizes().layers,
         "{}: the autoencoder is of block {}, the model has {} blocks", path, subject.place.layer, model.sizes().layers);
   CHECK(subject.context_length <= model.sizes().context,

@@ -32,9 +32,9 @@ void check_one_stream(std::span<const RunPlan> plans) {
 }
 
 /// The runs of a stream that are not at their end.
-class Stream {
+class RunsOnOneStream {
  public:
-  Stream(const RunContext& context, std::span<const RunPlan> plans) : results_(plans.size()) {
+  RunsOnOneStream(const RunContext& context, std::span<const RunPlan> plans) : results_(plans.size()) {
     for (const RunPlan& plan : plans) runs_.push_back(std::make_unique<RunInProgress>(context, plan));
     for (size_t i = 0; i < runs_.size(); ++i) end_if_finished(i);
   }
@@ -97,7 +97,7 @@ class Stream {
 
 std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label) {
   check_one_stream(plans);
-  Stream stream(context, plans);
+  RunsOnOneStream stream(context, plans);
   if (stream.done()) return std::move(stream).results();
   const TrainingOptions& training = plans[0].training;
   const int64_t first = stream.first_step(), batch = training.batch_size;
