@@ -36,7 +36,7 @@ own="$model$text"  # empty: the standard model and text, of which the outcome is
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
-say "1/8 Installing what is missing"
+say "1/9 Installing what is missing"
 status=0
 "$root/third_party/install.sh" "${install[@]}" || status=$?
 if [ "$status" -ne 0 ]; then
@@ -44,16 +44,16 @@ if [ "$status" -ne 0 ]; then
   echo "Building against what is there." >&2
 fi
 
-say "2/8 Building"
+say "2/9 Building"
 cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$build" --target experiments
 
-say "3/8 The language model"
+say "3/9 The language model"
 if [ -z "$model" ]; then model="$("$root/experiments/fetch.sh" --model)"; fi
 [ -f "$model" ] || { echo "reproduce.sh: no model at '$model'" >&2; exit 1; }
 "$build/bin/generate" --model "$model" --threads "$threads" --tokens 12 --prompt "The capital of France is"
 
-say "4/8 Text"
+say "4/9 Text"
 if [ -z "$text" ]; then
   corpus="$("$root/experiments/fetch.sh" --text --build "$build")"
 else
@@ -64,11 +64,11 @@ fi
 # Tokens of each split; the sweep's size. Rows are stored in float32, where there are millions in bfloat16 (6 GB).
 store=()
 case "$scale" in
-  quick) train=50000 validation=6400 test=12800 replaced=4096 pages=256
+  quick) train=50000 validation=6400 test=12800 replaced=4096 pages=256 explained=(--sample 20 --density-floor 0.006)
     sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000 --batch-size 256) ;;
-  default) train=620000 validation=12800 test=38400 replaced=8192 pages=1000
+  default) train=620000 validation=12800 test=38400 replaced=8192 pages=1000 explained=(--sample 40 --density-floor 0.003)
     sweep=(--latents 4096 --tokens 1000000 --batch-size 512) ;;
-  full) store=(--dtype bf16) train=5200000 validation=32000 test=102400 replaced=32768 pages=2000
+  full) store=(--dtype bf16) train=5200000 validation=32000 test=102400 replaced=32768 pages=2000 explained=(--sample 100 --density-floor 0.0015)
     sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
@@ -79,7 +79,7 @@ harvest() {  # SPLIT TOKENS [FURTHER OPTIONS]
     --output "$output/activations/$1" --resume "${store[@]}" "${@:3}"
 }
 
-say "5/8 Activations"
+say "5/9 Activations"
 harvest validation "$validation" --report-loss
 harvest test "$test"
 if [ "$scale" != quick ] && [ ! -d "$output/activations/train" ]; then
@@ -91,11 +91,11 @@ if [ "$scale" != quick ] && [ ! -d "$output/activations/train" ]; then
 fi
 harvest train "$train"
 
-say "6/8 Autoencoders"
+say "6/9 Autoencoders"
 "$build/bin/compare_activations" --data "$output/activations" --output "$output/sweep" --resume --threads "$threads" \
   "${sweep[@]}"
 
-say "7/8 What reconstructions cost the model"
+say "7/9 What reconstructions cost the model"
 downstream="$output/downstream" again=--resume
 if [ -f "$downstream/sums.json" ] &&
   [ -n "$(find "$output/sweep/runs" -name autoencoder.safetensors -newer "$downstream/sums.json" -print -quit)" ]; then
@@ -104,6 +104,14 @@ fi
 "$build/bin/downstream" "$output/sweep" --model "$model" --threads "$threads" --text "$corpus/test.jsonl" \
   --tokens "$replaced" --output "$downstream" "$again"
 
-say "8/8 The report"
+say "8/9 Explanations of some latents"
+# of TopK at the middle sparsity; a text of one's own may be too short for them, and the report does without
+for run in "$output"/sweep/runs/topk-k32-*; do
+  "$build/bin/explain" --sae "$run/autoencoder.safetensors" --model "$model" --threads "$threads" --resume \
+    --data "$output/activations" --output "$output/explanations/$(basename "$run")" --no-graphs "${explained[@]}" ||
+    say "    no explanations of $(basename "$run")"
+done
+
+say "9/9 The report"
 "$build/bin/report" "$output/sweep" --model "$model" --threads "$threads" --data "$output/activations" \
-  --downstream "$downstream" --latents "$pages" --output "$output/report" --overwrite
+  --downstream "$downstream" --explanations "$output/explanations" --latents "$pages" --output "$output/report" --overwrite

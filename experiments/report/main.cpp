@@ -60,13 +60,15 @@ std::vector<std::string> split_at_commas(const std::string& text) {
 
 /// Where an autoencoder's explanations are: FOLDER/NAME/explanations.jsonl, or FOLDER/explanations.jsonl of a single
 /// one.
-std::optional<ExplanationLines> explanations_of(const Options& options, const std::string& name, bool single) {
+std::optional<Explanations> explanations_of(const Options& options, const std::string& name, bool single) {
   if (!options.given("explanations")) return std::nullopt;
   const fs::path folder = options.get_text("explanations");
   const fs::path own = folder / name / "explanations.jsonl", only = folder / "explanations.jsonl";
-  if (fs::exists(own)) return read_explanation_lines(own.string());
-  if (single && fs::exists(only)) return read_explanation_lines(only.string());
-  return std::nullopt;
+  const fs::path& path = single && !fs::exists(own) ? only : own;
+  if (!fs::exists(path)) return std::nullopt;
+  Explanations by_latent;
+  for (Explanation& one : read_explanations(path.string())) by_latent.emplace(one.latent, std::move(one));
+  return by_latent;
 }
 
 /// A row of downstream.csv by the names of its columns; empty where there is none of that name.
@@ -146,11 +148,11 @@ class Report {
           name_of(subject.place.site), store.layer, store.site);
     const std::string name = autoencoder_name(path);
     const Firings firings = find_firings(loaded.autoencoder, rows_);
-    const std::optional<ExplanationLines> explanations = explanations_of(options_, name, single);
+    const std::optional<Explanations> explanations = explanations_of(options_, name, single);
     std::vector<int64_t> included;
     if (options_.given("include")) included = options_.get_integers("include");
     if (explanations) {
-      for (const auto& [latent, line] : *explanations) included.push_back(latent);
+      for (const auto& [latent, explanation] : *explanations) included.push_back(latent);
     }
     AutoencoderReport report;
     report.name = name;

@@ -7,7 +7,6 @@
 
 #include "engine/error.h"
 #include "engine/files/atomic_file.h"
-#include "engine/files/json_lines.h"
 #include "engine/files/mapped_file.h"
 #include "experiments/report/page_files.h"
 
@@ -47,16 +46,6 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& card) 
 }
 
 }  // namespace
-
-ExplanationLines read_explanation_lines(const std::string& path) {
-  ExplanationLines lines;
-  JsonLinesReader reader(path);
-  while (const std::optional<Json> line = reader.next()) {
-    const int64_t latent = line->at("latent").integer();
-    CHECK(lines.emplace(latent, *line).second, "{}: latent {} stands twice", path, latent);
-  }
-  return lines;
-}
 
 ReportFolder::ReportFolder(std::string folder, const SplitRows& rows, int64_t first_position, uint64_t seed)
     : folder_(std::move(folder)),
@@ -114,20 +103,14 @@ std::string ReportFolder::examples(const std::vector<Firing>& shown, const std::
 
 namespace {
 
-/// [tokens, at_start, value, examples] of each pattern, the most frequent first.
-std::string patterns_json(const Json& line) {
-  const Json patterns = line.at("patterns");
-  std::vector<std::pair<int64_t, std::string>> sorted;
-  for (int64_t i = 0; i < patterns.size(); ++i) {
-    const Json pattern = patterns.at(i);
-    const int64_t count = pattern.at("count").integer();
-    sorted.emplace_back(
-        -count, fmt::format("[{},{},{},{}]", integers(pattern.at("tokens").integers()),
-                            pattern.at("at_start").boolean() ? 1 : 0, number(pattern.at("value").number()), count));
-  }
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  if (static_cast<int64_t>(sorted.size()) > patterns_shown) sorted.resize(patterns_shown);
-  return list_of(sorted, [](const auto& pattern) { return pattern.second; });
+/// [tokens, at_start, value, examples] of each pattern, those of most examples first.
+std::string patterns_json(std::vector<TokenPattern> patterns) {
+  std::stable_sort(patterns.begin(), patterns.end(), [](const auto& a, const auto& b) { return a.count > b.count; });
+  if (static_cast<int64_t>(patterns.size()) > patterns_shown) patterns.resize(patterns_shown);
+  return list_of(patterns, [](const TokenPattern& pattern) {
+    return fmt::format("[{},{},{},{}]", integers({pattern.tokens.begin(), pattern.tokens.end()}),
+                       pattern.at_start ? 1 : 0, number(pattern.value), pattern.count);
+  });
 }
 
 }  // namespace
@@ -145,7 +128,7 @@ std::string ReportFolder::latent_json(const AutoencoderReport& report, size_t i,
       scored(direction.suppressed), scored(direction.nearest));
   if (report.explanations != nullptr) {
     const auto found = report.explanations->find(latent);
-    if (found != report.explanations->end()) json += ",\"patterns\":" + patterns_json(found->second);
+    if (found != report.explanations->end()) json += ",\"patterns\":" + patterns_json(found->second.patterns);
   }
   return json + "}";
 }

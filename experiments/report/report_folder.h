@@ -8,12 +8,12 @@
 #include "engine/files/json.h"
 #include "experiments/report/directions.h"
 #include "experiments/report/firings.h"
+#include "models/explanation/explanation_file.h"
 
 namespace sae {
 
-/// The patterns of latents' explanations, as they stand in the lines of an explanations.jsonl, by latent.
-using ExplanationLines = std::map<int64_t, Json>;
-ExplanationLines read_explanation_lines(const std::string& path);
+/// Explanations by latent.
+using Explanations = std::map<int64_t, Explanation>;
 
 /// All that is shown of one autoencoder.
 struct AutoencoderReport {
@@ -23,7 +23,7 @@ struct AutoencoderReport {
   std::vector<int64_t> shown;                             ///< latents with a page, ascending
   std::vector<DirectionReport> directions;                ///< of these
   const Firings* firings = nullptr;
-  const ExplanationLines* explanations = nullptr;
+  const Explanations* explanations = nullptr;
 };
 
 struct ReportFigure {

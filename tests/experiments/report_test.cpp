@@ -144,8 +144,6 @@ TEST_F(ReportTest, RefusesWhatDoesNotFit) {
   const Autoencoder narrow =
       Autoencoder::initialise({.width = 32, .latents = 8, .k = 2}, Tensor::zeros(device_, {32}, Dtype::f32), 1);
   EXPECT_REFUSED(find_firings(narrow, *rows_), "activations of width 32, the store holds width 64");
-  const std::string twice = folder_.write("e.jsonl", "{\"latent\":1}\n{\"latent\":1}\n");
-  EXPECT_REFUSED(read_explanation_lines(twice), "latent 1 stands twice");
 }
 
 /// The strongest latent that fires, explained by its strongest token.
@@ -155,13 +153,12 @@ TEST_F(ReportTest, OpensInABrowser) {
   int64_t latent = 0;
   while (firings[static_cast<size_t>(latent)].size() < 5) ++latent;
   const LatentStatistics statistics = latent_statistics(firings[static_cast<size_t>(latent)], *rows_);
-  std::string patterns;
+  Explanations explanations;
+  Explanation& explanation = explanations[latent];
+  explanation.latent = latent;
   for (const int32_t token : statistics.tokens) {
-    patterns += fmt::format(R"({}{{"tokens":[{}],"at_start":false,"value":0.5,"count":2}})",
-                            patterns.empty() ? "" : ",", token);
+    explanation.patterns.push_back({.tokens = {token}, .importance = {1}, .value = 0.5, .count = 2});
   }
-  const auto explanations = read_explanation_lines(
-      folder_.write("e.jsonl", fmt::format("{{\"latent\":{},\"patterns\":[{}]}}\n", latent, patterns)));
 
   AutoencoderReport report;
   report.name = "it's <one>";
@@ -186,8 +183,8 @@ TEST_F(ReportTest, OpensInABrowser) {
   EXPECT_TRUE(folder_.has("report/figures/figure.svg"));
   EXPECT_THAT(folder_.read("report/index.html"), HasSubstr("<!doctype html>"));
 
-  const std::string command = fmt::format(SAE_GOLDEN "/../report/browse.sh '{}' 0 {} {}", folder_.path("report"), latent,
-                                          text(statistics.tokens[0]));
+  const std::string command = fmt::format(SAE_GOLDEN "/../report/browse.sh '{}' 0 {} {}", folder_.path("report"),
+                                          latent, text(statistics.tokens[0]));
   if (std::system("command -v chromium >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << "Chromium is not installed: the page itself was not looked at";
   }
