@@ -132,8 +132,16 @@ inline int __ffs(int word) { return __builtin_ffs(word); }
 inline int __clz(int word) { return word == 0 ? 32 : __builtin_clz(static_cast<unsigned>(word)); }
 
 inline int atomicAdd(int* address, int value) { return __atomic_fetch_add(address, value, __ATOMIC_RELAXED); }
+inline int atomicMin(int* address, int value) {
+  int before = __atomic_load_n(address, __ATOMIC_RELAXED);
+  while (value < before &&
+         !__atomic_compare_exchange_n(address, &before, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  return before;
+}
 
 using std::max;
+using std::memcpy;
 using std::min;
 
 }  // namespace sae::simt
@@ -172,6 +180,18 @@ template <class T>
 SIMT_DEVICE T warp_sum(T value) {
   for (int step = warp_lanes / 2; step > 0; step /= 2) value += __shfl_xor_sync(all_lanes, value, step);
   return value;
+}
+
+/// The sum over the threads of a block, a multiple of 32 of them, in every thread: within each warp, then over the
+/// warps. Between two calls lies a __syncthreads.
+template <class T>
+SIMT_DEVICE T block_sum(T value) {
+  SIMT_SHARED(T, sum_of_warp, 32);
+  const unsigned lane = threadIdx.x % warp_lanes, warp = threadIdx.x / warp_lanes;
+  value = warp_sum(value);
+  if (lane == 0) sum_of_warp[warp] = value;
+  __syncthreads();
+  return warp_sum(lane < blockDim.x / warp_lanes ? sum_of_warp[lane] : T{0});
 }
 
 }  // namespace sae::SIMT_NAMESPACE

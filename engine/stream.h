@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "engine/device.h"
 
 namespace sae {
@@ -11,9 +13,12 @@ class Stream {
   /// cuda: a cudaStream_t; simt: a simt::Executor*; cpu: null.
   explicit Stream(void* handle) : handle_(handle) {}
   void* handle() const { return handle_; }
+  /// What a library keeps for this stream between calls; the function that calls the library makes it.
+  std::shared_ptr<void>& library_state() const { return library_state_; }
 
  private:
   void* handle_;
+  mutable std::shared_ptr<void> library_state_;
 };
 
 }  // namespace sae

@@ -139,9 +139,10 @@ void Tape::backward(std::span<const WeightedLoss> losses) {
     CHECK(loss.elements() == 1, "tape: a loss is one number, got {}", loss.describe());
     visit_real("tape", loss.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      if (!std::isfinite(loss.data<T>()[0])) {
+      const T value = loss.item<T>();
+      if (!std::isfinite(value)) {
         throw NotFinite(fmt::format("tape: the loss of '{}' is {}; lower the learning rate or look at the data",
-                                    entries_[static_cast<size_t>(root.loss.node)].row.name, loss.data<T>()[0]));
+                                    entries_[static_cast<size_t>(root.loss.node)].row.name, value));
       }
       deliver(root.loss.node, Tensor::scalar(loss.device(), static_cast<T>(root.weight)));
     });

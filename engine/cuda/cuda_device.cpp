@@ -21,6 +21,7 @@ class CudaDevice final : public CachingDevice {
 
   ~CudaDevice() override {
     cudaStreamSynchronize(native());
+    stream_.library_state().reset();
     CachingDevice::release_cache();
     cudaStreamDestroy(native());
   }

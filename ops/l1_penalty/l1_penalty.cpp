@@ -1,7 +1,9 @@
 #include "ops/l1_penalty/l1_penalty.h"
 
 #include "engine/error.h"
+#include "engine/host_sum.h"
 #include "ops/l1_penalty/l1_penalty_cpu.h"
+#include "ops/l1_penalty/l1_penalty_cuda.h"
 
 namespace sae {
 namespace {
@@ -34,22 +36,24 @@ struct L1PenaltyNode final : Node {
   int64_t bytes_saved() const override { return bytes_of(z); }
 
   void backward(const Value& gradient, Gradients& to) override {
-    const double g = require_dense("l1_penalty", gradient).to(Dtype::f64).data<double>()[0];
+    const double g = require_dense("l1_penalty", gradient).to(Dtype::f64).item<double>();
     for (double& weight : weights) weight *= g;
     const Tensor& stored = stored_values(z);
     Writable out = Tensor::empty(stored.device(), stored.shape(), stored.dtype());
-    switch (stored.device().kind()) {
-      case DeviceKind::cpu:
-        visit_real("l1_penalty", stored.dtype(), [&](auto zero) {
-          using T = decltype(zero);
-          cpu::weighted_signs(entries_of(z), stored.data<T>(), weights.data(), out.data<T>());
-        });
-        return to.add(0, with_stored_values(z, std::move(out).freeze()));
-      case DeviceKind::simt:
-      case DeviceKind::cuda:
-        break;
-    }
-    refuse_device("l1_penalty", stored.device().kind());
+    visit_real("l1_penalty", stored.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      Device& device = stored.device();
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return cpu::weighted_signs(entries_of(z), stored.data<T>(), weights.data(), out.data<T>());
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          const Tensor there = Tensor::from(device, {rows_of(z)}, weights);
+          return SIMT_CALL(device.kind(), weighted_signs, device.stream(), entries_of(z), stored.data<T>(),
+                           there.data<double>(), out.data<T>());
+      }
+    });
+    to.add(0, with_stored_values(z, std::move(out).freeze()));
   }
 };
 
@@ -57,12 +61,25 @@ struct L1PenaltyNode final : Node {
 
 Variable l1_penalty(const Variable& z, const Tensor& row_norms) {
   const Tensor& stored = stored_values(z.value);
-  if (stored.device().kind() != DeviceKind::cpu) refuse_device("l1_penalty", stored.device().kind());
-  std::vector<double> weights = row_weights(rows_of(z.value), stored.dtype(), row_norms);
-  const double sum = visit_real("l1_penalty", stored.dtype(), [&](auto zero) {
-    return cpu::weighted_magnitudes(entries_of(z.value), stored.data<decltype(zero)>(), weights.data());
+  Device& device = stored.device();
+  const int64_t rows = rows_of(z.value);
+  std::vector<double> weights = row_weights(rows, stored.dtype(), row_norms);
+  const double sum = visit_real("l1_penalty", stored.dtype(), [&](auto zero) -> double {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::weighted_magnitudes(entries_of(z.value), stored.data<T>(), weights.data());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        const Tensor there = Tensor::from(device, {rows}, weights);
+        Writable sums = Tensor::empty(device, {rows}, Dtype::f64);
+        SIMT_CALL(device.kind(), weighted_magnitudes, device.stream(), entries_of(z.value), stored.data<T>(),
+                  there.data<double>(), sums.data<double>());
+        return sum_of(device, sums.raw(), rows);
+    }
+    refuse_device("l1_penalty", device.kind());
   });
-  Tensor loss = Tensor::scalar(stored.device(), sum).to(stored.dtype());
+  Tensor loss = Tensor::scalar(device, sum).to(stored.dtype());
   if (z.tape == nullptr) return loss;
   auto node = std::make_unique<L1PenaltyNode>();
   node->z = z.value;

@@ -2,16 +2,12 @@
 
 #include <cstdint>
 
+#include "engine/dense_product_cuda.h"
 #include "ops/matmul/matmul.h"
 
 namespace sae::cpu {
 
-/// Sizes of y [rows, cols] = op(a) op(b), summed over `inner`. Stored a is [inner, rows] if transposed, else
-/// [rows, inner]; stored b is [cols, inner] if transposed, else [inner, cols].
-struct ProductSizes {
-  int64_t rows, inner, cols;
-  bool transpose_a, transpose_b;
-};
+using ProductSizes = DenseProduct;
 
 /// What the product means: plain loops over float or double, `inner` ascending.
 template <class T>

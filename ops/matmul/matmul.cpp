@@ -2,12 +2,22 @@
 
 #include "engine/error.h"
 #include "ops/matmul/dense_cpu.h"
+#include "ops/matmul/matmul_cuda.h"
 #include "ops/matmul/sparse_cpu.h"
 
 namespace sae {
 namespace {
 
 double stored_entries(const Value& value) { return static_cast<double>(stored_values(value).elements()); }
+
+template <class T>
+void product_on_cpu(const T* a, const T* b, T* y, Device& device, const cpu::ProductSizes& sizes, Precision precision) {
+  if constexpr (std::is_same_v<T, float>) {
+    const bool empty = sizes.rows == 0 || sizes.inner == 0 || sizes.cols == 0;
+    if (!empty) return cpu::onednn_product(device, a, b, y, sizes, precision);
+  }
+  cpu::reference_product(a, b, y, sizes);
+}
 
 }  // namespace
 
@@ -17,17 +27,23 @@ Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool tr
   CHECK(sizes.inner == (transpose_b ? b.cols() : b.rows()), "matmul: {}{} times {}{}: the inner extents differ",
         a.describe(), transpose_a ? " transposed" : "", b.describe(), transpose_b ? " transposed" : "");
   CHECK(a.dtype() == b.dtype(), "matmul: {} times {}: the dtypes differ", a.describe(), b.describe());
-  Writable y = Tensor::empty(a.device(), {sizes.rows, sizes.cols}, a.dtype());
-  if (a.device().kind() != DeviceKind::cpu) refuse_device("matmul", a.device().kind());
+  require_same_device("matmul", {&a, &b});
+  Device& device = a.device();
+  Writable y = Tensor::empty(device, {sizes.rows, sizes.cols}, a.dtype());
   visit_real("matmul", a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const bool empty = sizes.rows == 0 || sizes.inner == 0 || sizes.cols == 0;
-    if constexpr (std::is_same_v<T, float>) {
-      if (!empty) {
-        return cpu::onednn_product(a.device(), a.data<T>(), b.data<T>(), y.data<T>(), sizes, precision);
-      }
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return product_on_cpu(a.data<T>(), b.data<T>(), y.data<T>(), device, sizes, precision);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        if (std::is_same_v<T, float> && precision == Precision::bf16) {
+          const Tensor left = a.to(Dtype::bf16), right = b.to(Dtype::bf16);
+          return SIMT_CALL(device.kind(), dense_product, device, left.data<bfloat16>(), right.data<bfloat16>(),
+                           y.data<float>(), sizes);
+        }
+        return SIMT_CALL(device.kind(), dense_product, device, a.data<T>(), b.data<T>(), y.data<T>(), sizes);
     }
-    cpu::reference_product(a.data<T>(), b.data<T>(), y.data<T>(), sizes);
   });
   return std::move(y).freeze();
 }
@@ -35,12 +51,21 @@ Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool tr
 Tensor sparse_product(const Value& sparse, const Tensor& dense) {
   CHECK(cols_of(sparse) == dense.rows() && dtype_of(sparse) == dense.dtype(), "matmul: {} times dense {}",
         describe(sparse), dense.describe());
-  if (dense.device().kind() != DeviceKind::cpu) refuse_device("matmul", dense.device().kind());
-  Writable y = Tensor::empty(dense.device(), {rows_of(sparse), dense.cols()}, dense.dtype());
+  require_same_device("matmul", {&stored_values(sparse), &dense});
+  Device& device = dense.device();
+  Writable y = Tensor::empty(device, {rows_of(sparse), dense.cols()}, dense.dtype());
   visit_real("matmul", dense.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    cpu::sparse_product(sparse_rows("matmul", sparse), stored_values(sparse).data<T>(), dense.data<T>(), dense.cols(),
-                        y.data<T>());
+    const SparseRows entries = sparse_rows("matmul", sparse);
+    const T* values = stored_values(sparse).data<T>();
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::sparse_product(entries, values, dense.data<T>(), dense.cols(), y.data<T>());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), sparse_product, device.stream(), entries, values, dense.data<T>(), dense.cols(),
+                         y.data<T>());
+    }
   });
   return std::move(y).freeze();
 }
@@ -48,11 +73,20 @@ Tensor sparse_product(const Value& sparse, const Tensor& dense) {
 Value sampled_product(const Value& pattern, const Tensor& g, const Tensor& w) {
   CHECK(rows_of(pattern) == g.rows() && cols_of(pattern) == w.rows() && g.cols() == w.cols() && g.dtype() == w.dtype(),
         "matmul: {} times {} transposed, at the places of {}", g.describe(), w.describe(), describe(pattern));
-  if (g.device().kind() != DeviceKind::cpu) refuse_device("matmul", g.device().kind());
-  Writable out = Tensor::empty(g.device(), stored_values(pattern).shape(), g.dtype());
+  require_same_device("matmul", {&stored_values(pattern), &g, &w});
+  Device& device = g.device();
+  Writable out = Tensor::empty(device, stored_values(pattern).shape(), g.dtype());
   visit_real("matmul", g.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    cpu::sampled_product(sparse_rows("matmul", pattern), g.data<T>(), w.data<T>(), g.cols(), out.data<T>());
+    const SparseRows places = sparse_rows("matmul", pattern);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::sampled_product(places, g.data<T>(), w.data<T>(), g.cols(), out.data<T>());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), sampled_product, device.stream(), places, g.data<T>(), w.data<T>(), g.cols(),
+                         out.data<T>());
+    }
   });
   return with_stored_values(pattern, std::move(out).freeze());
 }

@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "ops/normalised_mse/normalised_mse_cpu.h"
+#include "ops/normalised_mse/normalised_mse_cuda.h"
 
 namespace sae {
 namespace {
@@ -10,41 +11,46 @@ void check_pair(std::string_view op, const Tensor& prediction, const Tensor& tar
   CHECK(prediction.shape() == target.shape() && prediction.dtype() == target.dtype(),
         "{}: a prediction {} for a target {}; expected one shape and dtype", op, prediction.describe(),
         target.describe());
+  require_same_device(op, {&prediction, &target});
 }
 
 double sum_of_squares(std::string_view op, const Tensor& prediction, const Tensor& target) {
-  switch (prediction.device().kind()) {
-    case DeviceKind::cpu:
-      return visit_real(op, prediction.dtype(), [&](auto zero) {
-        using T = decltype(zero);
+  Device& device = prediction.device();
+  return visit_real(op, prediction.dtype(), [&](auto zero) -> double {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
         return cpu::squared_difference(prediction.data<T>(), target.data<T>(), prediction.elements());
-      });
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device(op, prediction.device().kind());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), squared_difference, device, prediction.data<T>(), target.data<T>(),
+                         prediction.elements());
+    }
+    refuse_device(op, device.kind());
+  });
 }
 
 /// factor * (prediction - target)
-Tensor scaled_difference(std::string_view op, const Tensor& prediction, const Tensor& target, double factor) {
-  Writable out = Tensor::empty(prediction.device(), prediction.shape(), prediction.dtype());
-  switch (prediction.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real(op, prediction.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::scaled_difference(prediction.data<T>(), target.data<T>(), static_cast<T>(factor), out.data<T>(),
-                               prediction.elements());
-      });
-      return std::move(out).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device(op, prediction.device().kind());
+Tensor scaled_difference(std::string_view op, const Tensor& prediction, const Tensor& target, double scale) {
+  Device& device = prediction.device();
+  Writable out = Tensor::empty(device, prediction.shape(), prediction.dtype());
+  visit_real(op, prediction.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T factor = static_cast<T>(scale);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::scaled_difference(prediction.data<T>(), target.data<T>(), factor, out.data<T>(),
+                                      prediction.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), scaled_difference, device.stream(), prediction.data<T>(), target.data<T>(),
+                         factor, out.data<T>(), prediction.elements());
+    }
+  });
+  return std::move(out).freeze();
 }
 
-double number_in(const Tensor& scalar) { return scalar.to(Dtype::f64).data<double>()[0]; }
+double number_in(const Tensor& scalar) { return scalar.to(Dtype::f64).item<double>(); }
 
 struct NormalisedMseNode final : Node {
   std::string_view op;
@@ -91,9 +97,22 @@ Variable batch_normalised_mse(const Variable& prediction, const Tensor& target) 
 
 double mean_square_about_mean(const Tensor& x) {
   constexpr std::string_view op = "mean_square_about_mean";
-  if (x.device().kind() != DeviceKind::cpu) refuse_device(op, x.device().kind());
-  const cpu::SquareSums sums = visit_real(
-      op, x.dtype(), [&](auto zero) { return cpu::square_sums(x.data<decltype(zero)>(), x.rows(), x.cols()); });
+  Device& device = x.device();
+  const cpu::SquareSums sums = visit_real(op, x.dtype(), [&](auto zero) -> cpu::SquareSums {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::square_sums(x.data<T>(), x.rows(), x.cols());
+      case DeviceKind::simt:
+      case DeviceKind::cuda: {
+        cpu::SquareSums both;
+        SIMT_CALL(device.kind(), square_sums, device, x.data<T>(), x.rows(), x.cols(), both.about_mean,
+                  both.about_zero);
+        return both;
+      }
+    }
+    refuse_device(op, device.kind());
+  });
   // A mean of equal doubles may be off by a few units in the last place, which is 1e-16 of it.
   constexpr double rounding = 1e-28;
   if (sums.about_mean <= rounding * sums.about_zero) return 0;
@@ -104,11 +123,19 @@ double per_row_normalised_mse(const Tensor& prediction, const Tensor& target) {
   constexpr std::string_view op = "per_row_normalised_mse";
   check_pair(op, prediction, target);
   CHECK(target.rows() > 0, "{}: expected at least one row, got {}", op, target.describe());
-  if (target.device().kind() != DeviceKind::cpu) refuse_device(op, target.device().kind());
+  Device& device = target.device();
   int64_t zero_row = -1;
-  const double sum = visit_real(op, target.dtype(), [&](auto zero) {
+  const double sum = visit_real(op, target.dtype(), [&](auto zero) -> double {
     using T = decltype(zero);
-    return cpu::relative_squares(prediction.data<T>(), target.data<T>(), target.rows(), target.cols(), zero_row);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::relative_squares(prediction.data<T>(), target.data<T>(), target.rows(), target.cols(), zero_row);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), relative_squares, device, prediction.data<T>(), target.data<T>(), target.rows(),
+                         target.cols(), zero_row);
+    }
+    refuse_device(op, device.kind());
   });
   CHECK(zero_row < 0, "{}: row {} of the target is zero, so its error has no ratio; leave such rows out", op, zero_row);
   return sum / static_cast<double>(target.rows());

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "ops/relu/relu_cpu.h"
+#include "ops/relu/relu_cuda.h"
 
 namespace sae {
 namespace {
@@ -11,36 +12,38 @@ namespace {
 // --- relu ------------------------------------------------------------------------------------------------------------
 
 Tensor forward(const Tensor& x) {
-  Writable y = Tensor::empty(x.device(), x.shape(), x.dtype());
-  switch (x.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("relu", x.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::relu(x.data<T>(), y.data<T>(), x.elements());
-      });
-      return std::move(y).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("relu", x.device().kind());
+  Device& device = x.device();
+  Writable y = Tensor::empty(device, x.shape(), x.dtype());
+  visit_real("relu", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::relu(x.data<T>(), y.data<T>(), x.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), relu, device.stream(), x.data<T>(), y.data<T>(), x.elements());
+    }
+  });
+  return std::move(y).freeze();
 }
 
 /// g where y > 0, else 0, element by element.
 Tensor backward(const Tensor& y, const Tensor& g) {
-  Writable out = Tensor::empty(g.device(), g.shape(), g.dtype());
-  switch (g.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("relu", g.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::relu_backward(y.data<T>(), g.data<T>(), out.data<T>(), g.elements());
-      });
-      return std::move(out).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("relu", g.device().kind());
+  require_same_device("relu backward", {&y, &g});
+  Device& device = g.device();
+  Writable out = Tensor::empty(device, g.shape(), g.dtype());
+  visit_real("relu", g.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::relu_backward(y.data<T>(), g.data<T>(), out.data<T>(), g.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), relu_backward, device.stream(), y.data<T>(), g.data<T>(), out.data<T>(),
+                         g.elements());
+    }
+  });
+  return std::move(out).freeze();
 }
 
 struct ReluNode final : Node {
@@ -89,15 +92,33 @@ CompressedRows compress_positive(const Tensor& x) {
   return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), cols};
 }
 
+/// The same on a device; how much is stored has to come back before there is memory for it.
+template <class T>
+CompressedRows compress_positive_on_device(const Tensor& x) {
+  Device& device = x.device();
+  Writable offsets = Tensor::empty(device, {x.rows() + 1}, Dtype::i64);
+  SIMT_CALL(device.kind(), count_positive, device, x.data<T>(), x.rows(), x.cols(), offsets.data<int64_t>());
+  int64_t stored = 0;
+  device.copy_to_host(&stored, offsets.data<int64_t>() + x.rows(), sizeof stored);
+  Writable index = Tensor::empty(device, {stored}, Dtype::i32);
+  Writable values = Tensor::empty(device, {stored}, x.dtype());
+  SIMT_CALL(device.kind(), gather_positive, device.stream(), x.data<T>(), x.rows(), x.cols(), offsets.data<int64_t>(),
+            index.data<int32_t>(), values.data<T>());
+  return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), x.cols()};
+}
+
 CompressedRows forward_compressed(const Tensor& x) {
-  switch (x.device().kind()) {
-    case DeviceKind::cpu:
-      return visit_real("relu_compressed", x.dtype(), [&](auto zero) { return compress_positive<decltype(zero)>(x); });
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("relu_compressed", x.device().kind());
+  return visit_real("relu_compressed", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (x.device().kind()) {
+      case DeviceKind::cpu:
+        return compress_positive<T>(x);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return compress_positive_on_device<T>(x);
+    }
+    refuse_device("relu_compressed", x.device().kind());
+  });
 }
 
 struct ReluCompressedNode final : Node {

@@ -6,12 +6,18 @@
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "ops/topk/topk_cpu.h"
+#include "ops/topk/topk_cuda.h"
 
 namespace sae {
 namespace {
 
+[[noreturn]] void refuse_row(int64_t row) {
+  throw NotFinite(
+      fmt::format("topk: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row));
+}
+
 template <class T>
-RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
+RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k, const Tensor* allowed) {
   Writable columns = Tensor::empty(x.device(), {x.rows(), k}, Dtype::i32);
   Writable values = Tensor::empty(x.device(), {x.rows(), k}, x.dtype());
   const int32_t* listed = allowed != nullptr ? allowed->data<int32_t>() : nullptr;
@@ -30,14 +36,38 @@ RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
       } else {
         finite = cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates);
       }
-      if (!finite) {
-        throw NotFinite(
-            fmt::format("topk: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row));
-      }
+      if (!finite) refuse_row(row);
       cpu::choose(candidates, k, chosen + row * k, kept + row * k);
     }
   });
   return {Columns(std::move(columns).freeze()), std::move(values).freeze(), cols};
+}
+
+template <class T>
+RowSparse choose_rows_on_device(const Tensor& x, int64_t k, const Tensor* allowed) {
+  Device& device = x.device();
+  Writable columns = Tensor::empty(device, {x.rows(), k}, Dtype::i32);
+  Writable values = Tensor::empty(device, {x.rows(), k}, x.dtype());
+  const int32_t* listed = allowed != nullptr ? allowed->data<int32_t>() : nullptr;
+  const int64_t choices = allowed != nullptr ? allowed->elements() : x.cols();
+  const int64_t bad_row = SIMT_CALL(device.kind(), choose_best, device, x.data<T>(), x.rows(), x.cols(), listed,
+                                    choices, k, columns.data<int32_t>(), values.data<T>());
+  if (bad_row >= 0) refuse_row(bad_row);
+  return {Columns(std::move(columns).freeze()), std::move(values).freeze(), x.cols()};
+}
+
+RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
+  return visit_real("topk", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (x.device().kind()) {
+      case DeviceKind::cpu:
+        return choose_rows_on_cpu<T>(x, k, allowed);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return choose_rows_on_device<T>(x, k, allowed);
+    }
+    refuse_device("topk", x.device().kind());
+  });
 }
 
 struct TopkNode final : Node {
@@ -61,8 +91,7 @@ Variable choose_best(const Variable& input, int64_t k, const Tensor* candidates)
   const Tensor& x = require_dense("topk", input.value);
   const int64_t choices = candidates != nullptr ? candidates->elements() : x.cols();
   CHECK(1 <= k && k <= choices, "topk: expected 1 <= k <= {} columns to choose from, got k = {}", choices, k);
-  if (x.device().kind() != DeviceKind::cpu) refuse_device("topk", x.device().kind());
-  RowSparse y = visit_real("topk", x.dtype(), [&](auto zero) { return choose_rows<decltype(zero)>(x, k, candidates); });
+  RowSparse y = choose_rows(x, k, candidates);
   if (input.tape == nullptr) return Value(y);
   auto node = std::make_unique<TopkNode>(y.columns);
   node->elements = x.rows() * choices;
@@ -74,10 +103,11 @@ Variable choose_best(const Variable& input, int64_t k, const Tensor* candidates)
 Variable topk(const Variable& x, int64_t k) { return choose_best(x, k, nullptr); }
 
 Variable topk(const Variable& x, int64_t k, const Tensor& candidates) {
+  require_same_device("topk", {&stored_values(x.value), &candidates});
   CHECK(candidates.dtype() == Dtype::i32, "topk: candidates are i32 columns, got {}", candidates.describe());
   const int64_t cols = cols_of(x.value);
-  const int32_t* listed = candidates.data<int32_t>();
-  for (int64_t i = 0; i < candidates.elements(); ++i) {
+  const std::vector<int32_t> listed = candidates.to_vector<int32_t>();
+  for (size_t i = 0; i < listed.size(); ++i) {
     CHECK(listed[i] >= 0 && listed[i] < cols && (i == 0 || listed[i - 1] < listed[i]),
           "topk: candidates must be ascending columns below {}, got {} at position {}", cols, listed[i], i);
   }

@@ -6,16 +6,6 @@
 
 namespace sae::SIMT_NAMESPACE {
 
-template <class T>
-SIMT_DEVICE T block_sum(T value) {
-  SIMT_SHARED(T, partial, 32);
-  const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  value = warp_sum(value);
-  if (lane == 0) partial[warp] = value;
-  __syncthreads();
-  return warp_sum(lane < blockDim.x / 32 ? partial[lane] : T{0});
-}
-
 /// A block for each row.
 template <class T>
 SIMT_KERNEL row_sum(const T* x, T* out, int64_t cols) {

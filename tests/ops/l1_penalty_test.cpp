@@ -1,6 +1,7 @@
 #include "ops/l1_penalty/l1_penalty.h"
 
 #include "engine/parallel.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -10,9 +11,10 @@ using namespace sae::testing;
 
 double number(const Variable& loss) { return to_double(std::get<Tensor>(loss.value)).at(0); }
 
-class L1Penalty : public CpuTest {};
+class L1Penalty : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, L1Penalty, every_device, device_name);
 
-TEST_F(L1Penalty, ValuesByHand) {
+TEST_P(L1Penalty, ValuesByHand) {
   const Tensor z = f32({2, 3}, {1, -2, 0, 4, 0, 0});
   EXPECT_EQ(number(l1_penalty(z)), 3.5);
   EXPECT_EQ(number(l1_penalty(z, f32({2}, {2, 8}))), 1.0);  // (3 / 2 + 4 / 8) / 2
@@ -24,7 +26,7 @@ TEST_F(L1Penalty, ValuesByHand) {
   EXPECT_EQ(number(l1_penalty(compressed, f32({2}, {2, 8}))), 1.0);
 }
 
-TEST_F(L1Penalty, GradientKeepsLayoutAndPattern) {
+TEST_P(L1Penalty, GradientKeepsLayoutAndPattern) {
   Parameter x("x", f32({2, 3}, {1, -2, 0, 4, 0, 0}));
   Tape tape;
   tape.backward(l1_penalty(tape.watch(x), f32({2}, {2, 8})));
@@ -49,7 +51,7 @@ TEST_F(L1Penalty, GradientKeepsLayoutAndPattern) {
   }
 }
 
-TEST_F(L1Penalty, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(L1Penalty, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       std::vector<float> lengths;
@@ -62,14 +64,8 @@ TEST_F(L1Penalty, FloatAgainstDoubleAtEdgeSizes) {
         const Value z64 = converted(z, Dtype::f64);
         EXPECT_NEAR(number(l1_penalty(z, norms)), number(l1_penalty(z64, norms.to(Dtype::f64))),
                     1e-7 * number(l1_penalty(z64, norms.to(Dtype::f64))));
-        Parameter p("z", Tensor::zeros(device_, {rows, cols}, Dtype::f32));
-        Parameter p64("z", Tensor::zeros(device_, {rows, cols}, Dtype::f64));
-        p.update<float>([&](float* out) {
-          for (const double v : dense_values(z)) *out++ = static_cast<float>(v);
-        });
-        p64.update<double>([&](double* out) {
-          for (const double v : dense_values(z)) *out++ = v;
-        });
+        const Tensor full = Tensor::from(device_, {rows, cols}, dense_values(z));
+        Parameter p("z", full.to(Dtype::f32)), p64("z", full);
         Tape tape, tape64;
         tape.backward(l1_penalty(at_pattern(tape.watch(p), z), norms));
         tape64.backward(l1_penalty(at_pattern(tape64.watch(p64), z64), norms.to(Dtype::f64)));
@@ -81,7 +77,25 @@ TEST_F(L1Penalty, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(L1Penalty, SameBitsWithAnyNumberOfThreads) {
+TEST_P(L1Penalty, AgreesOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_close(device_, 1e-6, [&](Device& device) {
+      std::vector<Value> results;
+      for (const Value& pattern : {Value(exact_tensor(device, {rows, cols}, Dtype::f32, 1)),
+                                   Value(exact_compressed(device, rows, cols, Dtype::f32, 2)),
+                                   Value(exact_row_sparse(device, rows, cols, (cols + 1) / 2, Dtype::f32, 3))}) {
+        Parameter z("z", exact_tensor(device, {rows, cols}, Dtype::f32, 4));
+        Tape tape;
+        const Variable loss = l1_penalty(at_pattern(tape.watch(z), pattern));
+        tape.backward(loss);
+        results.insert(results.end(), {loss.value, materialize(z.gradient, device, {rows, cols}, Dtype::f32)});
+      }
+      return results;
+    });
+  });
+}
+
+TEST_P(L1Penalty, SameBitsWithAnyNumberOfThreads) {
   const Tensor z = random_tensor(device_, {300, 577}, Dtype::f32, 1);
   const int before = threads();
   set_threads(1);
@@ -91,7 +105,7 @@ TEST_F(L1Penalty, SameBitsWithAnyNumberOfThreads) {
   set_threads(before);
 }
 
-TEST_F(L1Penalty, Refusals) {
+TEST_P(L1Penalty, Refusals) {
   const Tensor z = f32({2, 2}, {1, 2, 3, 4});
   EXPECT_REFUSED(l1_penalty(z, f32({3}, {1, 2, 3})), "l1_penalty: 2 rows of f32 with norms f32 [3]");
   EXPECT_REFUSED(l1_penalty(z, f64({2}, {1, 2})), "l1_penalty");

@@ -4,6 +4,7 @@
 #include "engine/simd.h"
 #include "ops/matmul/dense_cpu.h"
 #include "ops/matmul/packed_matrix.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -11,7 +12,8 @@ namespace {
 
 using namespace sae::testing;
 
-class Matmul : public CpuTest {
+template <class Base>
+class MatmulTest : public Base {
  protected:
   /// op(a) op(b) by three plain loops in double.
   static std::vector<double> naive(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
@@ -32,15 +34,18 @@ class Matmul : public CpuTest {
   }
   /// The elements in double of a value, as a tensor.
   Tensor dense64(const Value& value) {
-    return Tensor::from(device_, {rows_of(value), cols_of(value)}, dense_values(value));
+    return Tensor::from(this->device_, {rows_of(value), cols_of(value)}, dense_values(value));
   }
   Tensor random(Shape shape, uint64_t seed, Dtype dtype = Dtype::f32) {
-    return random_tensor(device_, shape, dtype, seed);
+    return random_tensor(this->device_, shape, dtype, seed);
   }
   std::vector<double> gradient_of(const Parameter& p) {
-    return to_double(materialize(p.gradient, device_, p.value().shape(), p.value().dtype()));
+    return to_double(materialize(p.gradient, this->device_, p.value().shape(), p.value().dtype()));
   }
 };
+class Matmul : public MatmulTest<DeviceTest> {};
+INSTANTIATE_TEST_SUITE_P(Devices, Matmul, every_device, device_name);
+class MatmulOnCpu : public MatmulTest<CpuTest> {};
 
 // bfloat16 keeps 8 bits: each factor is off by at most 2^-9 of itself, so a product of two by 2^-8 and a bit.
 constexpr double bf16_error = 0x1p-8 * 1.01;
@@ -61,7 +66,7 @@ Tensor magnitudes(const Tensor& t) {
   return Tensor::from(t.device(), t.shape(), values);
 }
 
-TEST_F(Matmul, ValuesByHand) {
+TEST_P(Matmul, ValuesByHand) {
   const Tensor a = f32({2, 2}, {1, 2, 3, 4}), b = f32({2, 3}, {1, 0, 2, 0, 1, 3});
   EXPECT_EQ(std::get<Tensor>(matmul(a, b).value).to_vector<float>(), (std::vector<float>{1, 2, 8, 3, 4, 18}));
   const Tensor stored = f32({3, 2}, {1, 0, 0, 1, 2, 3});
@@ -75,7 +80,7 @@ TEST_F(Matmul, ValuesByHand) {
   EXPECT_TRUE(same_pattern(sampled, sparse));
 }
 
-TEST_F(Matmul, DenseInEveryTransposition) {
+TEST_F(MatmulOnCpu, DenseInEveryTransposition) {
   for (const auto& [rows, inner, cols] :
        {std::array<int64_t, 3>{1, 1, 1}, {2, 3, 4}, {31, 33, 32}, {33, 257, 31}, {257, 64, 1}, {1, 576, 77}}) {
     for (const bool transpose_a : {false, true}) {
@@ -98,14 +103,14 @@ TEST_F(Matmul, DenseInEveryTransposition) {
   }
 }
 
-TEST_F(Matmul, EmptyExtents) {
+TEST_P(Matmul, EmptyExtents) {
   EXPECT_EQ(dense_product(random({0, 3}, 1), false, random({3, 2}, 2), false).shape(), Shape({0, 2}));
   EXPECT_EQ(dense_product(random({2, 3}, 1), false, random({3, 0}, 2), false).shape(), Shape({2, 0}));
   EXPECT_EQ(dense_product(random({2, 0}, 1), false, random({0, 2}, 2), false).to_vector<float>(),
             std::vector<float>(4, 0.0f));
 }
 
-TEST_F(Matmul, Bfloat16IsWithinItsRounding) {
+TEST_F(MatmulOnCpu, Bfloat16IsWithinItsRounding) {
   const Tensor a = random({33, 257}, 1), b = random({65, 257}, 2);
   const std::vector<double> expected = naive(a, false, b, true);
   const std::vector<double> scale = naive(magnitudes(a), false, magnitudes(b), true);
@@ -119,7 +124,7 @@ TEST_F(Matmul, Bfloat16IsWithinItsRounding) {
   }
 }
 
-TEST_F(Matmul, SparseProductsAgainstDenseAtEdgeSizes) {
+TEST_P(Matmul, SparseProductsAgainstDenseAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : {1, 31, 33, 257}) {
       for (const int64_t width : {1, 33}) {
@@ -143,7 +148,43 @@ TEST_F(Matmul, SparseProductsAgainstDenseAtEdgeSizes) {
   }
 }
 
-TEST_F(Matmul, Gradients) {
+TEST_P(Matmul, DenseEqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    for (const int64_t inner : {int64_t{0}, int64_t{1}, int64_t{33}}) {
+      for (const bool ta : {false, true}) {
+        for (const bool tb : {false, true}) {
+          expect_equal_bits(device_, [&](Device& device) {
+            const Tensor a = exact_tensor(device, ta ? Shape{inner, rows} : Shape{rows, inner}, Dtype::f32, 1);
+            const Tensor b = exact_tensor(device, tb ? Shape{cols, inner} : Shape{inner, cols}, Dtype::f32, 2);
+            return std::vector<Value>{dense_product(a, ta, b, tb), dense_product(a, ta, b, tb, Precision::bf16),
+                                      dense_product(a.to(Dtype::f64), ta, b.to(Dtype::f64), tb)};
+          });
+        }
+      }
+    }
+  });
+}
+
+TEST_P(Matmul, SparseEqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t width) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter w("w", exact_tensor(device, {70, width}, Dtype::f32, 1));
+      const Tensor g = exact_tensor(device, {rows, width}, Dtype::f32, 2);
+      std::vector<Value> results;
+      for (const Value& sparse : {Value(exact_row_sparse(device, rows, 70, 9, Dtype::f32, 3)),
+                                  Value(exact_compressed(device, rows, 70, Dtype::f32, 4))}) {
+        Tape tape;
+        const Variable y = matmul(sparse, tape.watch(w));
+        tape.backward(y, g);
+        results.insert(results.end(), {y.value, sampled_product(sparse, g, w.value())});
+      }
+      results.push_back(materialize(w.gradient, device, {70, width}, Dtype::f32));
+      return results;
+    });
+  });
+}
+
+TEST_P(Matmul, Gradients) {
   Parameter a = random_parameter(device_, "a", {5, 7}, 1), b = random_parameter(device_, "b", {7, 4}, 2);
   Parameter stored = random_parameter(device_, "stored", {9, 7}, 3);
   EXPECT_LT(gradient_error({&a, &b}, [&](Tape& t) { return matmul(t.watch(a), t.watch(b)); }), gradient_tolerance);
@@ -160,7 +201,7 @@ TEST_F(Matmul, Gradients) {
   }
 }
 
-TEST_F(Matmul, WeightGradientsOfSparseProductsAreDeferred) {
+TEST_P(Matmul, WeightGradientsOfSparseProductsAreDeferred) {
   const Value latents = random_row_sparse(device_, 5, 7, 3, Dtype::f64, 1);
   Parameter decoder = random_parameter(device_, "decoder", {7, 4}, 2);
   Parameter encoder = random_parameter(device_, "encoder", {7, 4}, 3);
@@ -179,7 +220,7 @@ TEST_F(Matmul, WeightGradientsOfSparseProductsAreDeferred) {
   EXPECT_EQ(tape.report().densified + second.report().densified, 0);
 }
 
-TEST_F(Matmul, FloatGradientsAgreeWithDouble) {
+TEST_P(Matmul, FloatGradientsAgreeWithDouble) {
   const Tensor a = random({33, 64}, 1), w = random({40, 64}, 2);
   for (const Value& gradient : {Value(random({33, 40}, 3)), Value(random_row_sparse(device_, 33, 40, 7, Dtype::f32, 4)),
                                 Value(random_compressed(device_, 33, 40, Dtype::f32, 5))}) {
@@ -193,7 +234,7 @@ TEST_F(Matmul, FloatGradientsAgreeWithDouble) {
   }
 }
 
-TEST_F(Matmul, PackedProductsAgreeWithTheDenseOne) {
+TEST_F(MatmulOnCpu, PackedProductsAgreeWithTheDenseOne) {
   const int64_t inputs = 96, outputs = 130;
   const Tensor w = random({outputs, inputs}, 1);
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
@@ -228,7 +269,7 @@ TEST_F(Matmul, PackedProductsAgreeWithTheDenseOne) {
   }
 }
 
-TEST_F(Matmul, PackedProductsAddTheBias) {
+TEST_F(MatmulOnCpu, PackedProductsAddTheBias) {
   // sums of products of small whole numbers are exact in any order
   const Tensor w = f32({3, 2}, {1, 2, 3, 4, 5, 6}), bias = f32({3}, {10, -20, 30});
   const Tensor a = f32({2, 2}, {1, 1, 2, -1});
@@ -245,13 +286,13 @@ TEST_F(Matmul, PackedProductsAddTheBias) {
   }
 }
 
-TEST_F(Matmul, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
+TEST_F(MatmulOnCpu, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
   const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
   EXPECT_EQ(PackedMatrix::pack(w.to(Dtype::bf16), Precision::bf16).product(a).to_vector<float>(),
             PackedMatrix::pack(w, Precision::bf16).product(a).to_vector<float>());
 }
 
-TEST_F(Matmul, ARowHasTheSameBitsAloneAndInABatch) {
+TEST_F(MatmulOnCpu, ARowHasTheSameBitsAloneAndInABatch) {
   const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     const PackedMatrix packed = PackedMatrix::pack(w, precision);
@@ -263,7 +304,7 @@ TEST_F(Matmul, ARowHasTheSameBitsAloneAndInABatch) {
   }
 }
 
-TEST_F(Matmul, SameBitsWithOneAndTwoThreads) {
+TEST_F(MatmulOnCpu, SameBitsWithOneAndTwoThreads) {
   const Tensor a = random({300, 128}, 1), w = random({513, 128}, 2), g = random({300, 513}, 3);
   const Value sparse = random_row_sparse(device_, 300, 513, 32, Dtype::f32, 4);
   const PackedMatrix packed = PackedMatrix::pack(w, Precision::bf16);
@@ -285,7 +326,7 @@ TEST_F(Matmul, SameBitsWithOneAndTwoThreads) {
   EXPECT_EQ(run(1), run(2));
 }
 
-TEST_F(Matmul, Refusals) {
+TEST_F(MatmulOnCpu, Refusals) {
   const Tensor a = f32({2, 3}, {1, 2, 3, 4, 5, 6});
   const Value sparse = random_row_sparse(device_, 2, 3, 1, Dtype::f32, 1);
   EXPECT_REFUSED(matmul(a, a), "matmul: f32 [2, 3] times f32 [2, 3]: the inner extents differ");

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "engine/parallel.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -12,9 +13,10 @@ using namespace sae::testing;
 
 double number(const Variable& loss) { return to_double(std::get<Tensor>(loss.value)).at(0); }
 
-class NormalisedMse : public CpuTest {};
+class NormalisedMse : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, NormalisedMse, every_device, device_name);
 
-TEST_F(NormalisedMse, ValuesByHand) {
+TEST_P(NormalisedMse, ValuesByHand) {
   // Differences 1, -2, 0, 3: squares sum to 14, mean 3.5.
   const Tensor p = f32({2, 2}, {2, 0, 5, 10}), t = f32({2, 2}, {1, 2, 5, 7});
   const Variable loss = normalised_mse(p, t, 0.5);
@@ -27,7 +29,7 @@ TEST_F(NormalisedMse, ValuesByHand) {
   EXPECT_DOUBLE_EQ(per_row_normalised_mse(p, t), (1.0 + 9.0 / 74.0) / 2);
 }
 
-TEST_F(NormalisedMse, PredictingTheMeanCostsOne) {
+TEST_P(NormalisedMse, PredictingTheMeanCostsOne) {
   const Tensor x = random_tensor(device_, {50, 7}, Dtype::f64, 1);
   const std::vector<double> sum = to_double(column_sum(x));
   std::vector<double> prediction;
@@ -39,7 +41,7 @@ TEST_F(NormalisedMse, PredictingTheMeanCostsOne) {
   EXPECT_NEAR(number(batch_normalised_mse(mean, x)), 1, 1e-14);
 }
 
-TEST_F(NormalisedMse, Gradient) {
+TEST_P(NormalisedMse, Gradient) {
   Parameter p = random_parameter(device_, "p", {6, 5}, 1);
   const Tensor t = random_tensor(device_, {6, 5}, Dtype::f64, 2);
   EXPECT_LT(gradient_error({&p}, [&](Tape& tape) { return normalised_mse(tape.watch(p), t, 40.0); }),
@@ -48,7 +50,7 @@ TEST_F(NormalisedMse, Gradient) {
             gradient_tolerance);
 }
 
-TEST_F(NormalisedMse, ATargetWithoutVarianceGivesZeroAndNoGradient) {
+TEST_P(NormalisedMse, ATargetWithoutVarianceGivesZeroAndNoGradient) {
   Parameter p = random_parameter(device_, "p", {7, 2}, 1);
   std::vector<double> rows;
   for (int row = 0; row < 7; ++row) rows.insert(rows.end(), {0.1, -0.3});  // their mean is not exactly 0.1
@@ -63,13 +65,13 @@ TEST_F(NormalisedMse, ATargetWithoutVarianceGivesZeroAndNoGradient) {
   EXPECT_NEAR(mean_square_about_mean(f64({2, 1}, {1e6 + 1e-3, 1e6 - 1e-3})), 1e-6, 1e-12);
 }
 
-TEST_F(NormalisedMse, NotANumberShows) {
+TEST_P(NormalisedMse, NotANumberShows) {
   const Tensor p = f32({1, 2}, {std::numeric_limits<float>::quiet_NaN(), 1});
   EXPECT_TRUE(std::isnan(number(normalised_mse(p, f32({1, 2}, {1, 1}), 1))));
   EXPECT_TRUE(std::isnan(number(batch_normalised_mse(f32({2, 1}, {1, 1}), p.with_shape({2, 1})))));
 }
 
-TEST_F(NormalisedMse, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(NormalisedMse, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor p = random_tensor(device_, {rows, cols}, Dtype::f32, 1), p64 = p.to(Dtype::f64);
@@ -96,7 +98,23 @@ TEST_F(NormalisedMse, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(NormalisedMse, SameBitsWithAnyNumberOfThreads) {
+TEST_P(NormalisedMse, AgreesOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    const auto losses = [&](Device& device, bool batch) {
+      Parameter p("p", exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      const Tensor target = exact_tensor(device, {rows, cols}, Dtype::f32, 2);
+      Tape tape;
+      const Variable loss =
+          batch ? batch_normalised_mse(tape.watch(p), target) : normalised_mse(tape.watch(p), target, 3);
+      tape.backward(loss);
+      return std::vector<Value>{loss.value, materialize(p.gradient, device, {rows, cols}, Dtype::f32)};
+    };
+    expect_equal_bits(device_, [&](Device& device) { return losses(device, false); });  // squares are exact in double
+    expect_close(device_, 1e-6, [&](Device& device) { return losses(device, true); });
+  });
+}
+
+TEST_P(NormalisedMse, SameBitsWithAnyNumberOfThreads) {
   const Tensor p = random_tensor(device_, {300, 577}, Dtype::f32, 1),
                t = random_tensor(device_, p.shape(), Dtype::f32, 2);
   const auto run = [&] {
@@ -111,7 +129,7 @@ TEST_F(NormalisedMse, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(one, three);
 }
 
-TEST_F(NormalisedMse, Refusals) {
+TEST_P(NormalisedMse, Refusals) {
   const Tensor p = f32({2, 2}, {1, 2, 3, 4});
   EXPECT_REFUSED(normalised_mse(p, f32({4}, {1, 2, 3, 4}), 1), "normalised_mse: a prediction f32 [2, 2]");
   EXPECT_REFUSED(normalised_mse(p, p.to(Dtype::f64), 1), "normalised_mse");

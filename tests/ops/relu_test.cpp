@@ -4,6 +4,7 @@
 
 #include "ops/matmul/matmul.h"
 #include "ops/relu/relu_cpu.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -11,7 +12,7 @@ namespace {
 
 using namespace sae::testing;
 
-class Relu : public CpuTest {
+class Relu : public DeviceTest {
  protected:
   /// Normal values, with zeros and negative zeros strewn in.
   Tensor with_zeros(Shape shape, Dtype dtype, uint64_t seed) {
@@ -20,11 +21,12 @@ class Relu : public CpuTest {
     return Tensor::from(device_, shape, values).to(dtype);
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, Relu, every_device, device_name);
 
-TEST_F(Relu, ValuesByHand) {
+TEST_P(Relu, ValuesByHand) {
   const Tensor y = std::get<Tensor>(relu(f32({2, 3}, {1, -2, 0, -0.0f, 5, -1e-30f})).value);
   EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{1, 0, 0, 0, 5, 0}));
-  EXPECT_FALSE(std::signbit(y.data<float>()[3]));
+  EXPECT_FALSE(std::signbit(y.to_vector<float>()[3]));
 
   const RowSparse x{Columns(i32({2, 2}, {4, 1, 0, 2})), f32({2, 2}, {-1, 2, 3, 0}), 5};
   const RowSparse z = std::get<RowSparse>(relu(Value(x)).value);
@@ -32,7 +34,7 @@ TEST_F(Relu, ValuesByHand) {
   EXPECT_EQ(z.values.to_vector<float>(), (std::vector<float>{0, 2, 3, 0}));
 }
 
-TEST_F(Relu, CompressedValuesByHand) {
+TEST_P(Relu, CompressedValuesByHand) {
   const CompressedRows y =
       std::get<CompressedRows>(relu_compressed(f32({3, 3}, {1, -2, 3, -0.0f, 0, -1, 0, 0, 7})).value);
   EXPECT_EQ(y.offsets.to_vector<int64_t>(), (std::vector<int64_t>{0, 2, 2, 3}));
@@ -41,16 +43,16 @@ TEST_F(Relu, CompressedValuesByHand) {
   EXPECT_EQ(y.cols, 3);
 }
 
-TEST_F(Relu, KeepsNotANumber) {
+TEST_P(Relu, KeepsNotANumber) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   const Tensor x = f32({1, 2}, {nan, -1});
-  EXPECT_TRUE(std::isnan(std::get<Tensor>(relu(x).value).data<float>()[0]));
+  EXPECT_TRUE(std::isnan(std::get<Tensor>(relu(x).value).to_vector<float>()[0]));
   const CompressedRows y = std::get<CompressedRows>(relu_compressed(x).value);
   ASSERT_EQ(y.stored(), 1);
-  EXPECT_TRUE(std::isnan(y.values.data<float>()[0]));
+  EXPECT_TRUE(std::isnan(y.values.to_vector<float>()[0]));
 }
 
-TEST_F(Relu, Gradient) {
+TEST_P(Relu, Gradient) {
   Parameter x = random_parameter(device_, "x", {6, 11}, 1);
   const auto dense = [&](Tape& tape) { return relu(tape.watch(x)); };
   EXPECT_LT(gradient_error({&x}, dense), gradient_tolerance);
@@ -64,14 +66,14 @@ TEST_F(Relu, Gradient) {
   EXPECT_LT(gradient_error({&x}, [&](Tape& tape) { return relu_compressed(tape.watch(x)); }), gradient_tolerance);
 }
 
-TEST_F(Relu, SparseGradientMayRepeatAColumn) {
+TEST_P(Relu, SparseGradientMayRepeatAColumn) {
   Parameter x("x", f64({1, 3}, {1, 2, -3}));
   Tape tape;
   tape.backward(relu(tape.watch(x)), RowSparse{Columns(i32({1, 4}, {1, 2, 1, 0})), f64({1, 4}, {10, 20, 30, 40}), 3});
   EXPECT_EQ(to_double(materialize(x.gradient, device_, {1, 3}, Dtype::f64)), (std::vector<double>{40, 40, 0}));
 }
 
-TEST_F(Relu, CompressedCarriesAGradientThroughAProductWithoutDensifying) {
+TEST_P(Relu, CompressedCarriesAGradientThroughAProductWithoutDensifying) {
   const Tensor x = random_tensor(device_, {7, 4}, Dtype::f64, 1);
   Parameter encoder = random_parameter(device_, "encoder", {9, 4}, 2);
   Parameter decoder = random_parameter(device_, "decoder", {9, 4}, 3);
@@ -84,7 +86,7 @@ TEST_F(Relu, CompressedCarriesAGradientThroughAProductWithoutDensifying) {
   EXPECT_EQ(tape.report().densified, 0);
 }
 
-TEST_F(Relu, FloatAgainstReferenceAtEdgeSizes) {
+TEST_P(Relu, FloatAgainstReferenceAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor x = with_zeros({rows, cols}, Dtype::f32, 1), x64 = x.to(Dtype::f64);
@@ -108,7 +110,7 @@ TEST_F(Relu, FloatAgainstReferenceAtEdgeSizes) {
   }
 }
 
-TEST_F(Relu, CompressedIsRightAtEveryDensity) {
+TEST_P(Relu, CompressedIsRightAtEveryDensity) {
   for (const float density : {0.0f, 0.01f, 0.2f, 0.5f, 0.9f, 1.0f}) {
     for (const int64_t cols : {15, 63, 64, 65, 129, 1000}) {
       std::vector<float> values(static_cast<size_t>(5 * cols));
@@ -123,10 +125,14 @@ TEST_F(Relu, CompressedIsRightAtEveryDensity) {
   }
 }
 
-TEST_F(Relu, EveryInstructionSetFindsTheSameEntries) {
+class ReluOnCpu : public CpuTest {};
+
+TEST_F(ReluOnCpu, EveryInstructionSetFindsTheSameEntries) {
 #if defined(__x86_64__)
   const int64_t cols = 201;
-  const Tensor x = with_zeros({1, cols}, Dtype::f32, 3);
+  std::vector<float> elements = random_tensor(device_, {1, cols}, Dtype::f32, 3).to_vector<float>();
+  for (size_t i = 0; i < elements.size(); i += 5) elements[i] = i % 2 == 0 ? 0.0f : -0.0f;
+  const Tensor x = f32({1, cols}, elements);
   const auto run = [&](auto mark, auto gather) {
     std::vector<uint64_t> words(static_cast<size_t>(cpu::words_per_row(cols)));
     const int64_t count = mark(x.data<float>(), cols, words.data());
@@ -146,7 +152,23 @@ TEST_F(Relu, EveryInstructionSetFindsTheSameEntries) {
 #endif
 }
 
-TEST_F(Relu, Refusals) {
+TEST_P(Relu, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      const Tensor x = exact_tensor(device, {rows, cols}, Dtype::f32, 1);
+      const Tensor g = exact_tensor(device, {rows, cols}, Dtype::f32, 2);
+      Parameter p("x", x);
+      Tape dense, sparse, compressed;
+      dense.backward(relu(dense.watch(p)), g);
+      sparse.backward(relu(sparse.watch(p)), exact_compressed(device, rows, cols, Dtype::f32, 3));
+      const Variable y = relu_compressed(compressed.watch(p));
+      compressed.backward(y, with_stored_values(y.value, elements_at(g, y.value)));
+      return std::vector<Value>{relu(x).value, y.value, materialize(p.gradient, device, x.shape(), Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(Relu, Refusals) {
   Parameter x = random_parameter(device_, "x", {3, 4}, 1);
   const Value pattern = random_row_sparse(device_, 3, 4, 2, Dtype::f64, 2);
   const Value other = random_row_sparse(device_, 3, 4, 2, Dtype::f64, 3);

@@ -5,25 +5,27 @@
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "ops/topk/topk_cpu.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
 namespace {
 
-class Topk : public testing::CpuTest {
+class Topk : public testing::DeviceTest {
  protected:
   static RowSparse sparse(const Variable& v) { return std::get<RowSparse>(v.value); }
   static std::vector<int32_t> columns(const Variable& v) { return sparse(v).columns.index().to_vector<int32_t>(); }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, Topk, testing::every_device, testing::device_name);
 
-TEST_F(Topk, ValuesByHandInColumnOrder) {
+TEST_P(Topk, ValuesByHandInColumnOrder) {
   const Variable y = topk(f32({2, 4}, {1, -2, 5, 3, -4, -1, -3, -2}), 2);
   EXPECT_EQ(columns(y), (std::vector<int32_t>{2, 3, 1, 3}));
   EXPECT_EQ(sparse(y).values.to_vector<float>(), (std::vector<float>{5, 3, -1, -2}));  // signed: negatives are kept
   EXPECT_EQ(sparse(y).cols, 4);
 }
 
-TEST_F(Topk, TiesGoToTheLowerColumn) {
+TEST_P(Topk, TiesGoToTheLowerColumn) {
   EXPECT_EQ(columns(topk(f32({1, 6}, {7, 1, 7, 7, 1, 7}), 3)), (std::vector<int32_t>{0, 2, 3}));
   // Rows long enough for the filter: all equal, and one value above many ties.
   std::vector<float> equal(4096, 0.25f);
@@ -48,7 +50,7 @@ void expect_reference(const Tensor& x, int64_t k) {
   EXPECT_EQ(testing::to_double(fast.values), testing::to_double(reference.values));
 }
 
-TEST_F(Topk, FilterChoosesTheReferenceSet) {
+TEST_P(Topk, FilterChoosesTheReferenceSet) {
   for (const int64_t cols : {1, 31, 32, 33, 257, 1000, 4096, 5003}) {
     for (const int64_t k : {1, 8, 32, 128, 512}) {
       if (k <= cols) expect_reference(testing::random_tensor(device_, {17, cols}, Dtype::f32, 3), k);
@@ -56,7 +58,7 @@ TEST_F(Topk, FilterChoosesTheReferenceSet) {
   }
 }
 
-TEST_F(Topk, FilterOnAdversarialRows) {
+TEST_P(Topk, FilterOnAdversarialRows) {
   const int64_t cols = 4096 + 5;
   std::vector<float> rising, falling, few_values, zeros(static_cast<size_t>(cols), 0.0f);
   const Philox random(5, 0);
@@ -71,25 +73,38 @@ TEST_F(Topk, FilterOnAdversarialRows) {
   }
 }
 
-TEST_F(Topk, CandidatesRestrictTheChoice) {
+TEST_P(Topk, CandidatesRestrictTheChoice) {
   const Tensor x = f32({2, 5}, {9, 1, 8, 2, 7, 1, 2, 3, 4, 5});
   EXPECT_EQ(columns(topk(x, 2, i32({3}, {1, 3, 4}))), (std::vector<int32_t>{3, 4, 3, 4}));
   EXPECT_EQ(columns(topk(x, 1, i32({1}, {0}))), (std::vector<int32_t>{0, 0}));
 }
 
-TEST_F(Topk, SameBitsForAnyNumberOfThreads) {
+class TopkOnCpu : public testing::CpuTest {};
+
+TEST_F(TopkOnCpu, SameBitsForAnyNumberOfThreads) {
   const Tensor x = testing::random_tensor(device_, {100, 2048}, Dtype::f32, 7);
   const int before = threads();
   set_threads(1);
-  const RowSparse one = sparse(topk(x, 16));
+  const RowSparse one = std::get<RowSparse>(topk(x, 16).value);
   set_threads(2);
-  const RowSparse two = sparse(topk(x, 16));
+  const RowSparse two = std::get<RowSparse>(topk(x, 16).value);
   set_threads(before);
   EXPECT_EQ(one.columns.index().to_vector<int32_t>(), two.columns.index().to_vector<int32_t>());
   EXPECT_EQ(one.values.to_vector<float>(), two.values.to_vector<float>());
 }
 
-TEST_F(Topk, Gradient) {
+TEST_P(Topk, EqualBitsOnEveryDevice) {
+  testing::for_edge_shapes([&](int64_t rows, int64_t cols) {
+    for (const int64_t k : {int64_t{1}, (cols + 1) / 2, cols}) {
+      if (k < 1) continue;
+      testing::expect_equal_bits(device_, [&](Device& device) {  // multiples of 1/16 have many ties
+        return std::vector<Value>{topk(testing::exact_tensor(device, {rows, cols}, Dtype::f32, 1), k).value};
+      });
+    }
+  });
+}
+
+TEST_P(Topk, Gradient) {
   for (const int64_t rows : {1, 5}) {
     for (const int64_t k : {1, 3, 7}) {
       Parameter x = testing::random_parameter(device_, "x", {rows, 7}, 11);
@@ -104,16 +119,16 @@ TEST_F(Topk, Gradient) {
   }
 }
 
-TEST_F(Topk, GradientMustHaveTheSameColumns) {
+TEST_P(Topk, GradientMustHaveTheSameColumns) {
   Parameter x = testing::random_parameter(device_, "x", {2, 5}, 1);
   Tape tape;
   const Variable y = topk(tape.watch(x), 2);
   EXPECT_REFUSED(tape.backward(y, Value(testing::random_row_sparse(device_, 2, 5, 2, Dtype::f64, 1))), "topk backward");
 }
 
-TEST_F(Topk, NoRows) { EXPECT_EQ(sparse(topk(f32({0, 8}, {}), 3)).columns.rows(), 0); }
+TEST_P(Topk, NoRows) { EXPECT_EQ(sparse(topk(f32({0, 8}, {}), 3)).columns.rows(), 0); }
 
-TEST_F(Topk, Refusals) {
+TEST_P(Topk, Refusals) {
   const Tensor x = f32({1, 3}, {1, 2, 3});
   EXPECT_REFUSED(topk(x, 0), "topk: expected 1 <= k <= 3");
   EXPECT_REFUSED(topk(x, 4), "topk");
