@@ -104,7 +104,8 @@ TEST_P(Relu, FloatAgainstReferenceAtEdgeSizes) {
       const Tensor g = random_tensor(device_, {rows, cols}, Dtype::f32, 2);
       tape.backward(relu(tape.watch(p)), g);
       std::vector<double> expected = to_double(g);
-      for (size_t i = 0; i < expected.size(); ++i) expected[i] = to_double(y)[i] > 0 ? expected[i] : 0;
+      const std::vector<double> outputs = to_double(y);
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] = outputs[i] > 0 ? expected[i] : 0;
       EXPECT_EQ(to_double(materialize(p.gradient, device_, {rows, cols}, Dtype::f32)), expected);
     }
   }
