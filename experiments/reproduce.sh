@@ -8,7 +8,7 @@
 #   experiments/reproduce.sh --quick      a small sweep, about 3 minutes: does everything work here?
 #   experiments/reproduce.sh --full       5 million training tokens, better curves; hours
 #
-#   --model FILE.gguf    a language model of your own (default: SmolLM2-135M-Instruct, fetched)
+#   --model PATH         a language model of your own: a GGUF file or a Hugging Face folder (default: SmolLM2, fetched)
 #   --text FOLDER        text of your own: .txt, .md and .html files (default: prose from Debian packages, fetched)
 #   --output FOLDER      where results go (default: runs/quick, runs/default or runs/full)
 #   --threads N          processor threads (default: all)
@@ -50,7 +50,7 @@ cmake --build "$build" --target experiments
 
 say "3/9 The language model"
 if [ -z "$model" ]; then model="$("$root/experiments/fetch.sh" --model)"; fi
-[ -f "$model" ] || { echo "reproduce.sh: no model at '$model'" >&2; exit 1; }
+[ -e "$model" ] || { echo "reproduce.sh: no model at '$model'" >&2; exit 1; }
 "$build/bin/generate" --model "$model" --threads "$threads" --tokens 12 --prompt "The capital of France is"
 
 say "4/9 Text"

@@ -17,8 +17,9 @@ std::string fetched_model_path() {
 }
 
 void declare_model(Options& options, bool with_precision) {
-  options.text("model", "FILE",
-               "the language model, a GGUF file; without it, the one that experiments/fetch.sh fetched");
+  options.text("model", "PATH",
+               "the language model: a GGUF file, or a Hugging Face folder; without it, the one that "
+               "experiments/fetch.sh fetched");
   if (with_precision) {
     options.text("precision", "bf16", "f32|bf16",
                  "of the products with the model's weights; the residual stream is float32 in any case");
@@ -29,8 +30,8 @@ void declare_model(Options& options, bool with_precision) {
 std::string model_path(const Options& options) {
   if (options.given("model")) return options.get_text("model");
   std::string path = fetched_model_path();
-  CHECK(std::filesystem::exists(path),
-        "no model at '{}': run 'experiments/fetch.sh --model', or name one with --model FILE.gguf", path);
+  CHECK(std::filesystem::exists(path), "no model at '{}': run 'experiments/fetch.sh --model', or name one with --model",
+        path);
   return path;
 }
 

@@ -44,7 +44,7 @@ void declare(Options& options) {
   options.integer("show", 100, "N", "tokens on the screen");
   options.group("With which model");
   options.integer("layer", "N", "after which block (default: the autoencoder's)");
-  options.text("site", "SITE", "resid_post, resid_mid, mlp_out or attn_out (default: the autoencoder's)");
+  options.text("site", "SITE", "resid_post, resid_mid, mlp_out, attn_out or mlp_hidden (default: the autoencoder's)");
   options.integer("context", "N", "tokens in a context (default: the autoencoder's, or 64)");
   declare_model(options);
 }

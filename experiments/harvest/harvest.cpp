@@ -33,7 +33,9 @@ void skip(ContextSource& source, int64_t contexts) {
   }
 }
 
-void append(const Tensor& activations, const ContextBatch& batch, int64_t length, RowSink& sink) {
+/// Appends a batch whose first context is the output's `first_context`, but for those contexts that the sink has.
+void append(const Tensor& activations, const ContextBatch& batch, int64_t length, int64_t first_context,
+            RowSink& sink) {
   std::vector<uint16_t> token_ids, positions;
   for (size_t i = 0; i < batch.ids.size(); ++i) {
     token_ids.push_back(static_cast<uint16_t>(batch.ids[i]));
@@ -43,6 +45,7 @@ void append(const Tensor& activations, const ContextBatch& batch, int64_t length
   const int64_t width = activations.cols();
   // context by context, so that a shard ends with one
   for (size_t at = 0; at < batch.ids.size(); at += static_cast<size_t>(length)) {
+    if (first_context * length + static_cast<int64_t>(at) < sink.rows()) continue;
     const auto count = static_cast<size_t>(length);
     sink.append({rows + static_cast<int64_t>(at) * width, static_cast<size_t>(length * width)},
                 std::span(token_ids).subspan(at, count), std::span(positions).subspan(at, count),
@@ -75,13 +78,17 @@ auto run_batches(const std::vector<ContextBatch>& batches, Work&& work) {
 
 }  // namespace
 
-HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options, RowSink& sink) {
+HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options,
+                      const std::vector<RowSink*>& sinks) {
   const int64_t length = options.context_length;
+  CHECK(!sinks.empty() && sinks.size() == options.places.size(), "harvest: {} outputs for {} places", sinks.size(),
+        options.places.size());
   CHECK(length > 0 && length <= 65536 && model.sizes().vocabulary <= 65536,
         "harvest: positions and token ids are stored in 16 bits; contexts of {} and a vocabulary of {} do not fit",
         length, model.sizes().vocabulary);
   HarvestResult result;
-  result.contexts = sink.rows() / length;
+  result.contexts = std::numeric_limits<int64_t>::max();
+  for (const RowSink* sink : sinks) result.contexts = std::min(result.contexts, sink->rows() / length);
   int64_t wanted = options.contexts > 0 ? options.contexts : std::numeric_limits<int64_t>::max() / length;
   if (source.total() >= 0) wanted = std::min(wanted, source.total() - options.first_context);
   if (result.contexts >= wanted) return result;
@@ -97,12 +104,14 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
       break;
     }
     const Stopwatch model_time;
-    const std::vector<Tensor> activations = run_batches(batches, [&](const ContextBatch& batch) {
-      return model.activations(model.tokens(batch.ids), length, {&options.place, 1})[0];
+    const auto activations = run_batches(batches, [&](const ContextBatch& batch) {
+      return model.activations(model.tokens(batch.ids), length, options.places);
     });
     result.model_seconds += model_time.seconds();
     for (size_t i = 0; i < batches.size(); ++i) {
-      append(activations[i], batches[i], length, sink);
+      for (size_t place = 0; place < sinks.size(); ++place) {
+        append(activations[i][place], batches[i], length, result.contexts, *sinks[place]);
+      }
       result.contexts += batches[i].contexts(length);
       result.tokens_made += static_cast<int64_t>(batches[i].ids.size());
     }
@@ -114,8 +123,14 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
   return result;
 }
 
+int64_t blocks_needed(const HarvestOptions& options) {
+  int64_t blocks = 0;
+  for (const SitePlace& place : options.places) blocks = std::max(blocks, place.layer + 1);
+  return blocks;
+}
+
 double product_flops(const LanguageModel& model, const HarvestOptions& options) {
-  return 2.0 * static_cast<double>(model.sizes().block_parameters) * static_cast<double>(options.place.layer + 1);
+  return 2.0 * static_cast<double>(model.sizes().block_parameters) * static_cast<double>(blocks_needed(options));
 }
 
 double product_peak(const LanguageModel& model, const HarvestOptions& options, Precision precision) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "experiments/harvest/contexts.h"
 #include "experiments/harvest/row_sink.h"
@@ -11,7 +12,7 @@
 namespace sae {
 
 struct HarvestOptions {
-  SitePlace place;
+  std::vector<SitePlace> places;  ///< whose activations are stored
   int64_t context_length = 64;
   int64_t batch_contexts = 8;  ///< in one forward pass of one thread
   int64_t first_context = 0;   ///< of the source; those before it are left out
@@ -27,9 +28,15 @@ struct HarvestResult {
   bool source_ended = false;  ///< before `contexts` were there
 };
 
-/// Runs contexts through the model and appends the activations to the sink, after those that are there already. Shows
-/// progress. Stops, leaving what is complete, when the user interrupts it.
-HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options, RowSink& sink);
+/// Runs contexts through the model, once for all places, and appends the activations at each to its sink (there is one
+/// for each place, in their order), after those that are there already: row i of all sinks belongs to one token. Shows
+/// progress. Stops, leaving what is complete, when the user interrupts it; sinks that are of different lengths
+/// afterwards are brought to the same by the next run.
+HarvestResult harvest(const LanguageModel& model, ContextSource& source, const HarvestOptions& options,
+                      const std::vector<RowSink*>& sinks);
+
+/// Blocks that are run: up to the last of the places.
+int64_t blocks_needed(const HarvestOptions& options);
 
 /// Floating-point operations of one token's products with the weights of the blocks that are run.
 double product_flops(const LanguageModel& model, const HarvestOptions& options);

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "engine/error.h"
 #include "experiments/common/interrupt.h"
@@ -17,7 +20,7 @@ namespace sae {
 namespace {
 
 constexpr const char* description =
-    R"(Runs text through a language model in short contexts and stores the activations of one place in it.
+    R"(Runs text through a language model in short contexts and stores the activations of one place in it, or of several.
 
 Documents are joined with the model's end-of-text token between them and cut into contexts of --context tokens. Every
 row is stored with its token id, its position in the context and its document. Position 0 of every context is stored
@@ -25,9 +28,13 @@ too, though in many models it is an attention sink a hundred times as long as ot
 leave it out unless told otherwise.
 
   harvest --text text/train.jsonl --tokens 600000 --output activations/train
+  harvest --text text/train.jsonl --layer 6,22 --site resid_post,mlp_hidden --output activations/train
   harvest --text text/validation.jsonl --report-loss
   harvest --token-ids contexts.npy --output small.safetensors
   harvest --import activations.npy --output activations/train
+
+With several layers or sites, the text is run once, and --output is a folder that holds a store for each of their
+combinations: train/resid_post.6, train/resid_post.22, train/mlp_hidden.6 and so on. Row i is of the same token in all.
 
 Interrupted, it keeps what is complete; --resume goes on from there, and adds to a finished store if more --tokens are
 asked for.)";
@@ -45,8 +52,8 @@ void declare(Options& options) {
   options.integer("begin", 0, "N", "leave out the first N contexts (or imported rows)");
   options.group("What is stored");
   options.text("output", "PATH", "a folder for a store, or a file FILE.safetensors for small jobs");
-  options.integer("layer", "N", "after which block, counted from 0 (default: ceil(3 layers / 4) - 1)");
-  options.text("site", "resid_post", "SITE", "resid_post, resid_mid, mlp_out or attn_out");
+  options.text("layer", "N,...", "in which block, counted from 0, or blocks (default: ceil(3 layers / 4) - 1)");
+  options.text("site", "resid_post", "SITE,...", "resid_post, resid_mid, mlp_out, attn_out, mlp_hidden");
   options.text("dtype", "f32", "f32|bf16", "of the stored rows");
   options.text("split", "NAME", "what to call these rows in the store (default: the output's name)");
   options.flag("resume", "go on with an interrupted or shorter run");
@@ -84,13 +91,56 @@ std::string identity(const std::string& path) {
   return fmt::format("{}, {} bytes", file.filename().string(), std::filesystem::file_size(file));
 }
 
+/// The parts of "a,b,c".
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts = {""};
+  for (const char c : text) {
+    if (c == ',') {
+      parts.emplace_back();
+    } else {
+      parts.back().push_back(c);
+    }
+  }
+  return parts;
+}
+
+int64_t parse_layer(const std::string& text, int64_t last) {
+  int64_t layer = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
+  CHECK(error == std::errc() && end == text.data() + text.size() && 0 <= layer && layer <= last,
+        "--layer: expected a number from 0 to {}, got '{}'", last, text);
+  return layer;
+}
+
+/// Every site in every layer that the options name.
+std::vector<SitePlace> places_of(const Options& options, const LanguageModel& model) {
+  std::vector<int64_t> layers = {model.default_layer()};
+  if (options.given("layer")) {
+    layers.clear();
+    for (const std::string& text : split(options.get_text("layer"))) {
+      layers.push_back(parse_layer(text, model.sizes().layers - 1));
+    }
+  }
+  std::vector<SitePlace> places;
+  for (const std::string& site : split(options.get_text("site"))) {
+    for (const int64_t layer : layers) {
+      const SitePlace place = {layer, parse_site(site)};
+      for (const SitePlace& other : places) {
+        CHECK(other.layer != place.layer || other.site != place.site, "{} of layer {} is asked for twice", site, layer);
+      }
+      places.push_back(place);
+    }
+  }
+  return places;
+}
+
 int import_rows(const Options& options) {
   const auto device = Device::open(DeviceKind::cpu);
   const std::string path = options.get_text("import");
   const ImportedMatrix matrix(path, options.given("tensor") ? options.get_text("tensor") : "", *device);
   StoreDescription store;
   store.model = std::filesystem::path(path).stem().string();
-  store.layer = options.given("layer") ? options.get_integer("layer", 0, 1 << 20) : 0;
+  store.layer = options.given("layer") ? parse_layer(options.get_text("layer"), 1 << 20) : 0;
   store.site = options.get_text("site");
   store.split = split_name(options);
   store.dtype = stored_dtype(options);
@@ -121,14 +171,15 @@ std::unique_ptr<ContextSource> open_source(const Options& options, LanguageModel
   return text_contexts(read_documents(options.get_text("text")), model.tokenizer(), context);
 }
 
-StoreDescription describe(const Options& options, const LanguageModel& model, const HarvestOptions& harvest_options) {
+StoreDescription describe(const Options& options, const LanguageModel& model, const HarvestOptions& harvest_options,
+                          SitePlace place) {
   StoreDescription store;
   store.model = model.title();
-  store.layer = harvest_options.place.layer;
-  store.site = std::string(name_of(harvest_options.place.site));
+  store.layer = place.layer;
+  store.site = std::string(name_of(place.site));
   store.split = split_name(options);
   store.dtype = stored_dtype(options);
-  store.width = model.sizes().width;
+  store.width = model.width_of(place.site);
   store.context_length = harvest_options.context_length;
   const std::string input = options.get_text(options.given("text") ? "text" : "token-ids");
   store.notes = {{"model_file", identity(model_path(options))},
@@ -150,16 +201,34 @@ void report_speed(const LanguageModel& model, const HarvestOptions& options, con
       stderr,
       "harvest: {:.0f} tokens/s through block {} ({:.0f} in the model alone); products at {:.0f} GFLOP/s, {:.0f} % of "
       "the {:.0f} that the largest of them reaches by itself\n",
-      tokens / result.seconds, options.place.layer, tokens / result.model_seconds, flops * 1e-9, 100 * flops / peak,
-      peak * 1e-9);
+      tokens / result.seconds, blocks_needed(options) - 1, tokens / result.model_seconds, flops * 1e-9,
+      100 * flops / peak, peak * 1e-9);
+}
+
+/// One output for one place; for several, one for each in a folder.
+std::vector<std::unique_ptr<RowSink>> open_sinks(const Options& options, const LanguageModel& model,
+                                                 const HarvestOptions& harvest_options) {
+  const std::string output = options.get_text("output");
+  const bool several = harvest_options.places.size() > 1;
+  CHECK(!several || !output.ends_with(".safetensors"),
+        "--output: several layers or sites are stored in a folder, not in a file '{}'", output);
+  if (several) std::filesystem::create_directories(output);
+  std::vector<std::unique_ptr<RowSink>> sinks;
+  for (const SitePlace& place : harvest_options.places) {
+    const std::string path = several ? fmt::format("{}/{}.{}", output, name_of(place.site), place.layer) : output;
+    sinks.push_back(
+        open_sink(path, describe(options, model, harvest_options, place), if_exists(options), options.effective()));
+  }
+  return sinks;
 }
 
 int store_activations(const Options& options, LanguageModel& model, const HarvestOptions& harvest_options) {
   const auto source = open_source(options, model, harvest_options.context_length);
   const std::string output = options.get_text("output");
-  const auto sink =
-      open_sink(output, describe(options, model, harvest_options), if_exists(options), options.effective());
-  const HarvestResult result = harvest(model, *source, harvest_options, *sink);
+  const auto sinks = open_sinks(options, model, harvest_options);
+  std::vector<RowSink*> all;
+  for (const auto& sink : sinks) all.push_back(sink.get());
+  const HarvestResult result = harvest(model, *source, harvest_options, all);
   const int64_t tokens = result.contexts * harvest_options.context_length;
   if (result.interrupted) {
     fmt::print(stderr, "harvest: interrupted; run again with --resume to go on\n");
@@ -170,7 +239,7 @@ int store_activations(const Options& options, LanguageModel& model, const Harves
     fmt::print(stderr, "harvest: {} holds {} tokens already\n", output, format_count(tokens));
     return 0;
   }
-  sink->finish();
+  for (const auto& sink : sinks) sink->finish();
   if (result.source_ended && harvest_options.contexts > 0) {
     fmt::print(stderr, "harvest: the input ended after {} tokens, {} were asked for\n", format_count(tokens),
                format_count(harvest_options.contexts * harvest_options.context_length));
@@ -198,9 +267,7 @@ int run(const Options& options) {
   CHECK(tokens == 0 || tokens >= harvest_options.context_length, "--tokens: {} are not one context of {}", tokens,
         harvest_options.context_length);
   harvest_options.contexts = tokens / harvest_options.context_length;
-  harvest_options.place.site = parse_site(options.get_text("site"));
-  harvest_options.place.layer =
-      options.given("layer") ? options.get_integer("layer", 0, model.sizes().layers - 1) : model.default_layer();
+  harvest_options.places = places_of(options, model);
   if (options.given("output")) {
     const int status = store_activations(options, model, harvest_options);
     if (status != 0) return status;

@@ -35,7 +35,7 @@ class Harvest : public testing::CpuTest {
         LanguageModel::load(folder_.write("tiny.Q4_1.gguf", file.bytes()), device_, Precision::f32));
     options_.context_length = length;
     options_.batch_contexts = 3;
-    options_.place = {1, Site::resid_mid};
+    options_.places = {{1, Site::resid_mid}};
   }
 
   std::unique_ptr<ContextSource> letters(int64_t documents, int64_t each) {
@@ -95,7 +95,7 @@ TEST_F(Harvest, HowManyAreAskedForAtOnceDoesNotMatter) {
 TEST_F(Harvest, RowsAreWhatTheModelSees) {
   const auto source = letters(3, 40);
   const auto out = sink("store");
-  const HarvestResult result = harvest(*model_, *source, options_, *out);
+  const HarvestResult result = harvest(*model_, *source, options_, {out.get()});
   EXPECT_FALSE(result.interrupted);
   out->finish();
   const ActivationStore store(folder_.path("store"));
@@ -124,21 +124,21 @@ TEST_F(Harvest, RowsAreWhatTheModelSees) {
 
 TEST_F(Harvest, AShorterRunGoesOnToTheSameRows) {
   const auto whole = sink("whole");
-  harvest(*model_, *letters(5, 50), options_, *whole);
+  harvest(*model_, *letters(5, 50), options_, {whole.get()});
   whole->finish();
   const ActivationStore expected(folder_.path("whole"));
 
   options_.contexts = 4;
   const auto first = sink("parts");
-  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, *first).contexts, 4);
+  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, {first.get()}).contexts, 4);
   first->finish();
   options_.contexts = 9;
   const auto second = sink("parts", IfStoreExists::resume);
-  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, *second).tokens_made, 5 * length);
+  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, {second.get()}).tokens_made, 5 * length);
   second->finish();
   options_.contexts = 0;
   const auto third = sink("parts", IfStoreExists::resume);
-  EXPECT_TRUE(harvest(*model_, *letters(5, 50), options_, *third).source_ended);
+  EXPECT_TRUE(harvest(*model_, *letters(5, 50), options_, {third.get()}).source_ended);
   third->finish();
   const ActivationStore parts(folder_.path("parts"));
   EXPECT_EQ(all_rows(parts), all_rows(expected));
@@ -146,7 +146,54 @@ TEST_F(Harvest, AShorterRunGoesOnToTheSameRows) {
 
   const auto nothing = sink("parts", IfStoreExists::resume);
   options_.contexts = 5;
-  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, *nothing).tokens_made, 0);
+  EXPECT_EQ(harvest(*model_, *letters(5, 50), options_, {nothing.get()}).tokens_made, 0);
+}
+
+TEST_F(Harvest, SeveralPlacesShareTheOrderOfTheirRows) {
+  options_.places = {{1, Site::resid_mid}, {0, Site::mlp_hidden}, {0, Site::resid_post}};
+  const auto wide = [&](const std::string& name, size_t place, IfStoreExists if_exists) {
+    StoreDescription store = description();
+    store.width = model_->width_of(options_.places[place].site);
+    return open_sink(folder_.path(name), store, if_exists, "");
+  };
+  const auto names = [](const std::string& run, size_t place) { return run + std::to_string(place); };
+  const auto run = [&](const std::string& name, IfStoreExists if_exists) {
+    std::vector<std::unique_ptr<RowSink>> sinks;
+    std::vector<RowSink*> all;
+    for (size_t i = 0; i < options_.places.size(); ++i) {
+      sinks.push_back(wide(names(name, i), i, if_exists));
+      all.push_back(sinks.back().get());
+    }
+    harvest(*model_, *letters(5, 50), options_, all);
+    for (const auto& sink : sinks) sink->finish();
+  };
+  run("whole", IfStoreExists::refuse);
+  const std::vector<SitePlace> places = options_.places;
+  for (size_t i = 0; i < places.size(); ++i) {
+    options_.places = {places[i]};
+    const auto alone = wide(names("alone", i), 0, IfStoreExists::refuse);
+    harvest(*model_, *letters(5, 50), options_, {alone.get()});
+    alone->finish();
+    const ActivationStore one(folder_.path(names("alone", i))), of_several(folder_.path(names("whole", i)));
+    EXPECT_EQ(one.width(), i == 1 ? 96 : 64);
+    EXPECT_EQ(all_rows(of_several), all_rows(one)) << i;
+  }
+  // a run that was cut off had stored more of one place than of the others
+  for (size_t i = 0; i < places.size(); ++i) {
+    options_.places = {places[i]};
+    options_.contexts = i == 1 ? 7 : 4;
+    const auto part = wide(names("parts", i), 0, IfStoreExists::refuse);
+    harvest(*model_, *letters(5, 50), options_, {part.get()});
+    part->finish();
+  }
+  options_.places = places;
+  options_.contexts = 0;
+  run("parts", IfStoreExists::resume);
+  for (size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(all_rows(ActivationStore(folder_.path(names("parts", i)))),
+              all_rows(ActivationStore(folder_.path(names("whole", i)))));
+  }
+  EXPECT_REFUSED(harvest(*model_, *letters(5, 50), options_, {}), "0 outputs for 3 places");
 }
 
 TEST_F(Harvest, TokenIdsAndAFirstContext) {
@@ -156,7 +203,7 @@ TEST_F(Harvest, TokenIdsAndAFirstContext) {
   EXPECT_EQ(source->total(), 3);
   options_.first_context = 1;
   const auto out = sink("ids.safetensors");
-  EXPECT_EQ(harvest(*model_, *source, options_, *out).contexts, 2);
+  EXPECT_EQ(harvest(*model_, *source, options_, {out.get()}).contexts, 2);
   out->finish();
   const SafetensorsFile file(folder_.path("ids.safetensors"));
   EXPECT_EQ(file.read(device_, "token_ids").to_vector<uint16_t>(), std::vector<uint16_t>(ids.begin() + 8, ids.end()));
