@@ -33,7 +33,7 @@ class ReportTest : public testing::CpuTest {
     store.width = 64;
     store.context_length = length;
     const auto sink = open_sink(folder_.path("test"), store, IfStoreExists::refuse, "");
-    harvest(model_, *source, {.place = {1, Site::resid_post}, .context_length = length}, *sink);
+    harvest(model_, *source, {.places = {{1, Site::resid_post}}, .context_length = length}, {sink.get()});
     sink->finish();
     rows_.emplace(folder_.path("test"), RowFilter{.skip_positions = 1}, device_);
     fs::create_directories(folder_.path("report"));
