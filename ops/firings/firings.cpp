@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "ops/firings/firings_cuda.h"
 
 namespace sae {
 namespace {
@@ -21,19 +22,41 @@ void count_dense(const Tensor& latents, T above, std::vector<int64_t>& counts) {
   });
 }
 
+template <class T>
+void count_on_cpu(const Value& latents, T above, std::vector<int64_t>& counts) {
+  const Tensor& stored = stored_values(latents);
+  if (std::holds_alternative<Tensor>(latents)) return count_dense<T>(stored, above, counts);
+  const int32_t* index = sparse_rows("count_firings", latents).index;
+  for (int64_t e = 0; e < stored.elements(); ++e) counts[static_cast<size_t>(index[e])] += stored.data<T>()[e] > above;
+}
+
+template <class T>
+void count_on_device(const Value& latents, T above, std::vector<int64_t>& counts) {
+  const Tensor& stored = stored_values(latents);
+  Device& device = stored.device();
+  const int64_t cols = cols_of(latents);
+  const bool dense = std::holds_alternative<Tensor>(latents);
+  Writable there = Tensor::empty(device, {cols}, Dtype::i32);
+  device.clear(there.raw(), static_cast<size_t>(there.bytes()));
+  SIMT_CALL(device.kind(), add_firings, device.stream(), stored.data<T>(),
+            dense ? nullptr : sparse_rows("count_firings", latents).index, stored.elements(), cols, above,
+            there.data<int32_t>());
+  const std::vector<int32_t> counted = std::move(there).freeze().to_vector<int32_t>();
+  counts.assign(counted.begin(), counted.end());
+}
+
 }  // namespace
 
 std::vector<int64_t> count_firings(const Value& latents, double above) {
-  const Tensor& stored = stored_values(latents);
-  if (stored.device().kind() != DeviceKind::cpu) refuse_device("count_firings", stored.device().kind());
   std::vector<int64_t> counts(static_cast<size_t>(cols_of(latents)), 0);
-  visit_real("count_firings", stored.dtype(), [&](auto zero) {
+  visit_real("count_firings", dtype_of(latents), [&](auto zero) {
     using T = decltype(zero);
-    const auto limit = static_cast<T>(above);
-    if (std::holds_alternative<Tensor>(latents)) return count_dense<T>(stored, limit, counts);
-    const int32_t* index = sparse_rows("count_firings", latents).index;
-    for (int64_t e = 0; e < stored.elements(); ++e) {
-      counts[static_cast<size_t>(index[e])] += stored.data<T>()[e] > limit;
+    switch (device_of(latents).kind()) {
+      case DeviceKind::cpu:
+        return count_on_cpu(latents, static_cast<T>(above), counts);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return count_on_device(latents, static_cast<T>(above), counts);
     }
   });
   return counts;

@@ -1,19 +1,20 @@
 #include "ops/firings/firings.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-class Firings : public testing::CpuTest {};
+class Firings : public testing::DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, Firings, testing::every_device, testing::device_name);
 
-TEST_F(Firings, ByHand) {
+TEST_P(Firings, ByHand) {
   const Tensor dense = f32({3, 2}, {1, 0, 0.5f, -1, 0, 2});
   EXPECT_EQ(count_firings(dense), (std::vector<int64_t>{2, 1}));
   EXPECT_EQ(count_firings(dense, 0.5), (std::vector<int64_t>{1, 1}));
 }
 
-TEST_F(Firings, EveryLayoutAgrees) {
+TEST_P(Firings, EveryLayoutAgrees) {
   DensifyCount ignored;
   for (const int64_t rows : testing::edge_sizes) {
     const std::vector<Value> sparse = {testing::random_row_sparse(device_, rows, 600, 5, Dtype::f32, 1),
@@ -24,7 +25,7 @@ TEST_F(Firings, EveryLayoutAgrees) {
   }
 }
 
-TEST_F(Firings, RefusesIntegers) { EXPECT_REFUSED(count_firings(i32({1, 1}, {1})), "count_firings"); }
+TEST_P(Firings, RefusesIntegers) { EXPECT_REFUSED(count_firings(i32({1, 1}, {1})), "count_firings"); }
 
 }  // namespace
 }  // namespace sae
