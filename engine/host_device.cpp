@@ -3,6 +3,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define SAE_ASAN
@@ -34,7 +38,17 @@ void allow([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
 
 HostDevice::~HostDevice() { CachingDevice::release_cache(); }
 
-void* HostDevice::system_allocate(size_t block) { return std::aligned_alloc(64, block); }
+/// Large blocks ask for huge pages: kernels gather rows from all over a weight, and with pages of 4 KB each row costs a
+/// walk of the page table.
+void* HostDevice::system_allocate(size_t block) {
+  constexpr size_t huge_page = size_t{2} << 20;
+  if (block < 2 * huge_page) return std::aligned_alloc(64, block);
+  void* data = std::aligned_alloc(huge_page, (block + huge_page - 1) / huge_page * huge_page);
+#ifdef __linux__
+  if (data != nullptr) madvise(data, block / huge_page * huge_page, MADV_HUGEPAGE);  // advice, which may be refused
+#endif
+  return data;
+}
 
 void HostDevice::system_free(void* data) noexcept { std::free(data); }
 
