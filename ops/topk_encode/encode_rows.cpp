@@ -6,13 +6,13 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "engine/row_kernels.h"
 #include "ops/matmul/matmul.h"
 #include "ops/topk/topk_cpu.h"
+#include "ops/topk_encode/finish_rows.h"
 #include "ops/topk_encode/topk_encode_cpu.h"
 
 namespace sae::cpu {
@@ -84,17 +84,19 @@ struct Panels {
   static float larger(float a, float b) { return std::isnan(a) || b <= a ? a : b; }  // a NaN stays
 };
 
-/// The candidates of a chunk of rows, in memory of their own.
+/// The candidates of a chunk of rows.
 class Candidates {
  public:
-  Candidates(int64_t rows, int64_t limit) : rows_(static_cast<size_t>(rows)) {
-    const auto capacity = static_cast<size_t>(limit + panel_width + 16);  // a panel more, and a register's overhang
-    bounds_.reset(new float[rows_.size() * capacity * 2]);
-    latents_.reset(new int32_t[rows_.size() * capacity]);
-    for (size_t row = 0; row < rows_.size(); ++row) {
-      rows_[row].lower = bounds_.get() + 2 * row * capacity;
-      rows_[row].upper = rows_[row].lower + capacity;
-      rows_[row].latent = latents_.get() + row * capacity;
+  Candidates(Device& device, int64_t rows, int64_t limit) : rows_(static_cast<size_t>(rows)) {
+    const int64_t capacity = limit + panel_width + 16;  // a panel more, and a register's overhang
+    buffer_ = device.allocate(static_cast<size_t>(rows * capacity) * (2 * sizeof(float) + sizeof(int32_t)));
+    auto* bounds = static_cast<float*>(buffer_->data());
+    auto* latents = reinterpret_cast<int32_t*>(bounds + 2 * rows * capacity);
+    for (int64_t row = 0; row < rows; ++row) {
+      ScreenedRow& state = rows_[static_cast<size_t>(row)];
+      state.lower = bounds + 2 * row * capacity;
+      state.upper = state.lower + capacity;
+      state.latent = latents + row * capacity;
     }
   }
 
@@ -113,56 +115,8 @@ class Candidates {
 
  private:
   std::vector<ScreenedRow> rows_;
-  std::unique_ptr<float[]> bounds_;
-  std::unique_ptr<int32_t[]> latents_;
+  std::shared_ptr<Buffer> buffer_;
 };
-
-void prefetch_row(const float* row, int64_t width) {
-  for (int64_t i = 0; i < width; i += 16) __builtin_prefetch(row + i);
-}
-
-/// The float32 scores of those candidates that may be among the k best.
-void rescore(const EncodeTask<float>& task, int64_t row, const ScreenedRow& state,
-             std::vector<Candidate<float>>& scored) {
-  thread_local std::vector<int32_t> order;
-  order.resize(static_cast<size_t>(state.count));
-  std::iota(order.begin(), order.end(), 0);
-  std::nth_element(order.begin(), order.begin() + (task.k - 1), order.end(),
-                   [&](int32_t a, int32_t b) { return state.lower[a] > state.lower[b]; });
-  const float* x = task.x + row * task.width;
-  const auto encoder_row = [&](size_t i) {
-    return task.encoder + static_cast<int64_t>(state.latent[order[i]]) * task.width;
-  };
-  scored.clear();
-  float worst = std::numeric_limits<float>::infinity();  // of the first k: a bound from below of the k-th best
-  for (size_t i = 0; i < order.size(); ++i) {
-    if (i >= static_cast<size_t>(task.k) && state.upper[order[i]] < worst) continue;
-    if (i + 1 < order.size()) prefetch_row(encoder_row(i + 1), task.width);
-    const int32_t latent = state.latent[order[i]];
-    const float score = dot(x, encoder_row(i), task.width) + task.bias[latent];
-    scored.push_back({score, latent});
-    if (i < static_cast<size_t>(task.k)) worst = std::min(worst, score);
-  }
-}
-
-constexpr int32_t not_finished = -1;
-
-/// The k best of a row's candidates; returns how many were scored again, or not_finished.
-int32_t finish_row(const EncodeTask<float>& task, int64_t row, ScreenedRow& state, const ScreenSizes& sizes,
-                   bool exact) {
-  if (!state.overflowed) SIMD_CALL(tighten, &state, &sizes);
-  if (state.overflowed) return not_finished;
-  thread_local std::vector<Candidate<float>> scored;
-  if (exact) {
-    rescore(task, row, state, scored);
-  } else {
-    scored.clear();
-    for (int64_t i = 0; i < state.count; ++i) scored.push_back({state.lower[i], state.latent[i]});
-  }
-  const auto rescored = static_cast<int32_t>(exact ? scored.size() : 0);
-  choose(scored, task.k, task.columns + row * task.k, task.values + row * task.k);
-  return rescored;
-}
 
 ScreenSizes sizes_of(const EncodeTask<float>& task) {
   return {.k = task.k, .limit = 2 * task.k + panel_width, .pairs = (task.width + 1) / 2, .latents = task.latents};
@@ -173,39 +127,38 @@ ScreenSizes sizes_of(const EncodeTask<float>& task) {
 /// Rows of a chunk: few enough that they, packed, their candidates and a panel of the encoder stay in a core's cache,
 /// and the same number for every thread.
 int64_t chunk_rows(int64_t rows) {
-  constexpr int64_t most = 128;
+  static const int64_t most = getenv("MOST")?atoi(getenv("MOST")):256;
   const int64_t workers = std::max<int64_t>(1, threads());
   const int64_t chunks = workers * ((rows + workers * most - 1) / (workers * most));
   const int64_t share = (rows + chunks - 1) / chunks;
   return (share + group_rows - 1) / group_rows * group_rows;
 }
 
-void screen_in_bf16(const EncodeTask<float>& task, const EncoderPanels& packed, bool exact,
+void screen_in_bf16(Device& device, const EncodeTask<float>& task, const EncoderPanels& packed, bool exact,
                     std::vector<int32_t>& rescored) {
   const Panels panels(task, packed, exact);
   const ScreenSizes sizes = sizes_of(task);
   const float relative_error = sum_error(task.width) + dot_error(task.width);
   parallel_for(task.rows, chunk_rows(task.rows), [&](int64_t begin, int64_t end) {
     const int64_t groups = (end - begin + group_rows - 1) / group_rows;
-    const std::unique_ptr<uint32_t[]> words(new uint32_t[static_cast<size_t>(groups * group_rows * sizes.pairs)]);
-    Candidates candidates(end - begin, sizes.limit);
+    const auto buffer = device.allocate(static_cast<size_t>(groups * group_rows * sizes.pairs) * sizeof(uint32_t));
+    auto* words = static_cast<uint32_t*>(buffer->data());
+    Candidates candidates(device, end - begin, sizes.limit);
     for (int64_t i = 0; i < end - begin; ++i) {
       float norm = 0, residual = 0;
-      uint32_t* to = words.get() + i / group_rows * group_rows * sizes.pairs + i % group_rows;
+      uint32_t* to = words + i / group_rows * group_rows * sizes.pairs + i % group_rows;
       pack_row(task.x + (begin + i) * task.width, task.width, to, &norm, &residual);
       candidates.start(i, norm, residual, relative_error, exact, panels);
     }
-    screen_rows(words.get(), end - begin, packed.words(), panels.bias.data(), panels.bounds.data(), sizes,
+    screen_rows(words, end - begin, packed.words(), panels.bias.data(), panels.bounds.data(), sizes,
                 candidates.data());
-    for (int64_t i = 0; i < end - begin; ++i) {
-      rescored[static_cast<size_t>(begin + i)] = finish_row(task, begin + i, candidates.data()[i], sizes, exact);
-    }
+    finish_rows(task, begin, end - begin, candidates.data(), sizes, exact, rescored.data() + begin);
   });
 }
 
 #else
 
-void screen_in_bf16(const EncodeTask<float>&, const EncoderPanels&, bool, std::vector<int32_t>&) {
+void screen_in_bf16(Device&, const EncodeTask<float>&, const EncoderPanels&, bool, std::vector<int32_t>&) {
   fail("topk_encode: this processor has no bfloat16 products");
 }
 
@@ -238,7 +191,7 @@ void screen_in_float32(const EncodeTask<float>& task, const Tensor& x, const Ten
   for (int64_t begin = 0; begin < task.rows; begin += rows_at_once) {
     const int64_t end = std::min(task.rows, begin + rows_at_once);
     const Tensor part = x.slice_rows(begin, end);
-    Candidates candidates(end - begin, sizes.limit);
+    Candidates candidates(x.device(), end - begin, sizes.limit);
     for (int64_t i = 0; i < end - begin; ++i) {
       const float* row = task.x + (begin + i) * task.width;
       const float norm = std::sqrt(dot(row, row, task.width)) * norm_margin;
@@ -248,10 +201,9 @@ void screen_in_float32(const EncodeTask<float>& task, const Tensor& x, const Ten
       const Tensor some = encoder.slice_rows(latent, std::min(task.latents, latent + latents_at_once));
       screen_tile(dense_product(part, false, some, true), latent / panel_width, panels, sizes, candidates.data());
     }
-    parallel_for(end - begin, 16, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; ++i) {
-        rescored[static_cast<size_t>(begin + i)] = finish_row(task, begin + i, candidates.data()[i], sizes, exact);
-      }
+    parallel_for(end - begin, 128, [&](int64_t first, int64_t last) {
+      finish_rows(task, begin + first, last - first, candidates.data() + first, sizes, exact,
+                  rescored.data() + begin + first);
     });
   }
 }
@@ -267,7 +219,7 @@ void encode_screened(const EncodeTask<float>& task, const Tensor& x, const Tenso
   const EncoderPanels& packed = options.panels != nullptr ? *options.panels : own;
   std::vector<int32_t> rescored(static_cast<size_t>(task.rows));  // of each row
   if (in_bf16) {
-    screen_in_bf16(task, packed, exact, rescored);
+    screen_in_bf16(x.device(), task, packed, exact, rescored);
   } else {
     screen_in_float32(task, x, encoder, packed, exact, rescored);
   }

@@ -36,7 +36,7 @@ float near_kth_largest(const float* values, int64_t count, int64_t k, float low)
     if (!(low < middle && middle < high)) break;
     const int64_t found = count_at_least(values, count, middle);
     (found >= k ? low : high) = middle;
-    if (found == k) break;
+    if (found >= k && found <= k + k / 8) break;
   }
   return low;
 }
