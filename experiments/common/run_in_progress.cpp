@@ -28,6 +28,7 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("dead_after", t.dead_after).set("fired_above", t.fired_above).set("averaging", t.averaging);
   json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
+  json.set("scoring", name_of(t.scoring)).set("fused", t.fused);
   return json.dump();
 }
 

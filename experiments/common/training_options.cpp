@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "engine/error.h"
-#include "experiments/common/model_option.h"
 
 namespace sae {
 
@@ -29,8 +28,28 @@ void declare_training_options(Options& options) {
       .number("fired-above", 0, "VALUE", "a latent fires where its value is above this (the authors' code: 1e-3)")
       .text("averaging", "on", "on|off", "keep a moving average of the weights; the better on validation data is saved")
       .number("clip-norm", 0, "NORM", "largest norm of the whole gradient; 0: no clipping")
-      .text("precision", "bf16", "bf16|f32", "dense products in bfloat16 where the processor has them, or in float32")
       .integer("threads", 0, "N", "processor threads; 0: all");
+  declare_encoder_precision(options);
+}
+
+void declare_encoder_precision(Options& options) {
+  options
+      .text("precision", "exact", "exact|bf16|fp32",
+            "exact: products in bfloat16 where the processor has them, but the latents that topk chooses and their "
+            "values are float32's; bf16: these too by bfloat16; fp32: all products in float32")
+      .text("fused", "on", "on|off", "off: the plain compositions that the fused operations are checked against");
+}
+
+PassOptions encoder_precision(const Options& options) {
+  PassOptions how;
+  const std::string precision = options.get_text("precision"), fused = options.get_text("fused");
+  CHECK(precision == "exact" || precision == "bf16" || precision == "fp32",
+        "--precision: expected exact, bf16 or fp32, got '{}'", precision);
+  CHECK(fused == "on" || fused == "off", "--fused: expected on or off, got '{}'", fused);
+  how.precision = precision == "fp32" ? Precision::f32 : Precision::bf16;
+  how.scoring = precision == "fp32" ? Scoring::f32 : precision == "bf16" ? Scoring::bf16 : Scoring::exact;
+  how.fused = fused == "on";
+  return how;
 }
 
 AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation) {
@@ -63,7 +82,10 @@ TrainingOptions training_options(const Options& options, const AutoencoderOption
   training.averaging = averaging == "on";
   training.clip_norm = options.get_number("clip-norm", 0, 1e30);
   training.seed = static_cast<uint64_t>(options.get_integer("seed", 0, int64_t{1} << 62));
-  training.precision = model_precision(options);
+  const PassOptions how = encoder_precision(options);
+  training.precision = how.precision;
+  training.scoring = how.scoring;
+  training.fused = how.fused;
   training.mse_scale = 1.0 / data_variance;
   return training;
 }

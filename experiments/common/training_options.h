@@ -7,8 +7,13 @@ namespace sae {
 
 /// The options that `train` and `compare_activations` share: --latents, --batch-size, --k-aux, --dead-after,
 /// --lr-warmup,
-/// --lr-decay, --l1-warmup, --averaging, --clip-norm, --fired-above, --seed, --precision, --threads.
+/// --lr-decay, --l1-warmup, --averaging, --clip-norm, --fired-above, --seed, --threads and those of
+/// declare_encoder_precision.
 void declare_training_options(Options& options);
+
+/// --precision and --fused: how an autoencoder's products are computed.
+void declare_encoder_precision(Options& options);
+PassOptions encoder_precision(const Options& options);
 
 /// Options of the model but for what differs between runs (activation, k, l1).
 AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation);

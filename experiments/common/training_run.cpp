@@ -122,11 +122,16 @@ RunResult train_run(const RunContext& context, const RunPlan& plan) {
 }
 
 Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,
-                 Precision precision) {
+                 PassOptions how) {
   constexpr int64_t batch = 1024;  // metrics do not depend on it
+  EncoderPanels panels;
+  if (how.fused && how.panels == nullptr && autoencoder.options().activation == Activation::topk) {
+    panels.refresh(autoencoder.encoder());
+    how.panels = &panels;
+  }
   MetricsSum sum(statistics.mean, autoencoder.options().latents);
   for (int64_t begin = 0; begin < rows.rows(); begin += batch) {
-    add_batch(sum, autoencoder, rows.range(begin, std::min(rows.rows(), begin + batch)), precision);
+    add_batch(sum, autoencoder, rows.range(begin, std::min(rows.rows(), begin + batch)), how);
   }
   return sum.result();
 }

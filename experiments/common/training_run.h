@@ -64,9 +64,9 @@ RunResult train_run(const RunContext& context, const RunPlan& plan);
 /// stop the others. `label` is for the screen.
 std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label);
 
-/// Metrics of an autoencoder on a split, rows in stored order.
+/// Metrics of an autoencoder on a split, rows in stored order. The encoder is packed once.
 Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,
-                 Precision precision = Precision::f32);
+                 PassOptions how = {});
 
 /// The metrics as JSON members of `object`.
 void put_metrics(Json& object, const Metrics& metrics);

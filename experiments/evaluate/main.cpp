@@ -24,12 +24,17 @@ int evaluate_saved(const Options& options) {
         "--split: expected train, validation or test, got '{}'", split);
   const SplitRows& rows = split == "train" ? data.train : split == "validation" ? data.validation : data.test;
   const LoadedAutoencoder loaded = load_autoencoder(options.get_text("sae"), *device);
-  const Metrics metrics = evaluate(loaded.autoencoder, rows, data_statistics(data.train), model_precision(options));
+  EncodeCounts counts;
+  PassOptions how = encoder_precision(options);
+  how.encode_counts = &counts;
+  const Metrics metrics = evaluate(loaded.autoencoder, rows, data_statistics(data.train), how);
   const AutoencoderOptions& model = loaded.autoencoder.options();
   Json json = Json::object();
   json.set("sae", options.get_text("sae")).set("data", data.folder).set("split", split);
   json.set("activation", name_of(model.activation)).set("latents", model.latents).set("k", model.k).set("l1", model.l1);
   put_metrics(json, metrics);
+  // Of topk with exact scoring: rows whose candidates were too many, and the scores computed again for each other row.
+  if (counts.rows > 0) json.set("whole_rows", counts.exact_rows).set("rescored_per_row", counts.rescored_per_row());
   fmt::print("{}\n", json.dump(2));
   return 0;
 }
@@ -41,8 +46,8 @@ int main(int argc, char** argv) {
   options.text("sae", "FILE", "the autoencoder, as train saves it")
       .text("data", "FOLDER", "activations, as harvest stores them")
       .text("split", "test", "train|validation|test", "on which rows")
-      .text("precision", "f32", "bf16|f32", "of the encoder's product")
       .integer("threads", 0, "N", "processor threads; 0: all");
+  sae::declare_encoder_precision(options);
   sae::declare_data_options(options);
   return sae::run_program(options, argc, argv, [&] { return evaluate_saved(options); });
 }

@@ -152,6 +152,23 @@ Variable activate(const Variable& pre, const AutoencoderOptions& options, Latent
   fail("activation: unknown value {}", static_cast<int>(options.activation));
 }
 
+Variable latents_of(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
+                    const PassOptions& how) {
+  CHECK(x.cols() == options.width, "autoencoder: rows of width {}, this autoencoder reads width {}", x.cols(),
+        options.width);
+  const bool chooses = options.activation == Activation::topk;
+  if (how.fused && chooses) {
+    const EncodeOptions encode{.scoring = how.scoring, .panels = how.panels, .counts = how.encode_counts};
+    return relu(
+        topk_encode(subtract_row(x, weights.pre_bias), weights.encoder, weights.encoder_bias, options.k, encode));
+  }
+  // What topk chooses from must be as exact as asked, whatever the other products are.
+  const Precision precision = !chooses                       ? how.precision
+                              : how.scoring == Scoring::bf16 ? Precision::bf16
+                                                             : Precision::f32;
+  return activate(pre_activations(weights, x, precision), options, how.layout);
+}
+
 Variable reconstruct(const Weights& weights, const Variable& latents, Precision precision) {
   return add_row(matmul(latents, weights.decoder, {.precision = precision}), weights.pre_bias);
 }
@@ -159,17 +176,13 @@ Variable reconstruct(const Weights& weights, const Variable& latents, Precision 
 }  // namespace
 
 Pass run(const Weights& weights, const AutoencoderOptions& options, const Tensor& x, const PassOptions& how) {
-  CHECK(x.cols() == options.width, "autoencoder: rows of width {}, this autoencoder reads width {}", x.cols(),
-        options.width);
-  Variable pre = pre_activations(weights, x, how.precision);
-  Variable latents = activate(pre, options, how.layout);
+  Variable latents = latents_of(weights, options, x, how);
   Variable reconstruction = reconstruct(weights, latents, how.precision);
-  return {std::move(pre), std::move(latents), std::move(reconstruction)};
+  return {std::move(latents), std::move(reconstruction)};
 }
 
 Value encode(const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how) {
-  const Weights weights = Weights::constant(autoencoder);
-  return activate(pre_activations(weights, x, how.precision), autoencoder.options(), how.layout).value;
+  return latents_of(Weights::constant(autoencoder), autoencoder.options(), x, how).value;
 }
 
 Tensor decode(const Autoencoder& autoencoder, const Value& latents) {
@@ -181,8 +194,9 @@ namespace {
 /// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed. The target is
 /// detached, so live latents get nothing from this term; b_pre cancels in its value but receives its gradient.
 Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Pass& pass, const Tensor& x,
-                        const Tensor& dead) {
-  const Variable latents = relu(topk(pass.pre_activations, std::min(options.k_aux, dead.elements()), dead));
+                        const Tensor& dead, Precision precision) {
+  const Variable latents =
+      relu(topk(pre_activations(weights, x, precision), std::min(options.k_aux, dead.elements()), dead));
   const Variable prediction = reconstruct(weights, latents, Precision::f32);
   const Variable missed = subtract(x, Variable(pass.reconstruction.value));
   const Tensor target = require_dense("auxiliary loss", add_row(missed, Variable(weights.pre_bias.value)).value);
@@ -198,7 +212,7 @@ TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& opt
   if (options.activation == Activation::relu) {
     loss.terms.push_back({l1_penalty(loss.pass.latents), options.l1});
   } else if (options.k_aux > 0 && dead.elements() > 0) {
-    loss.terms.push_back({auxiliary_loss(weights, options, loss.pass, x, dead), options.aux_weight});
+    loss.terms.push_back({auxiliary_loss(weights, options, loss.pass, x, dead, how.precision), options.aux_weight});
   }
   return loss;
 }

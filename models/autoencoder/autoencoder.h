@@ -7,6 +7,7 @@
 #include "engine/philox.h"
 #include "engine/tape.h"
 #include "ops/matmul/matmul.h"
+#include "ops/topk_encode/topk_encode.h"
 
 namespace sae {
 
@@ -72,14 +73,17 @@ struct Weights {
 };
 
 struct Pass {
-  Variable pre_activations;  ///< [rows, latents], dense
-  Variable latents;          ///< [rows, latents], row-sparse for topk, else as asked
-  Variable reconstruction;   ///< [rows, width]
+  Variable latents;         ///< [rows, latents], row-sparse for topk, else as asked
+  Variable reconstruction;  ///< [rows, width]
 };
 
 struct PassOptions {
-  Precision precision = Precision::f32;
+  Precision precision = Precision::f32;  ///< of dense products; topk's choice goes by `scoring`
   LatentLayout layout = LatentLayout::compressed;
+  bool fused = true;                      ///< fused ops in place of their plain compositions
+  Scoring scoring = Scoring::exact;       ///< of the latents among which topk chooses
+  const EncoderPanels* panels = nullptr;  ///< the encoder, packed; null: packed by the pass
+  EncodeCounts* encode_counts = nullptr;  ///< what choosing took
 };
 
 /// x: [rows, width] normalised rows, a constant.

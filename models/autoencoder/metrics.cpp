@@ -110,8 +110,8 @@ Metrics MetricsSum::result() const {
   return metrics;
 }
 
-void add_batch(MetricsSum& sum, const Autoencoder& autoencoder, const Tensor& x, Precision precision) {
-  const Value latents = encode(autoencoder, x, {.precision = precision});
+void add_batch(MetricsSum& sum, const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how) {
+  const Value latents = encode(autoencoder, x, how);
   sum.add(x, latents, decode(autoencoder, latents));
 }
 

@@ -44,6 +44,6 @@ class MetricsSum {
 };
 
 /// Encodes, decodes and adds one batch.
-void add_batch(MetricsSum& sum, const Autoencoder& autoencoder, const Tensor& x, Precision precision = Precision::f32);
+void add_batch(MetricsSum& sum, const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how = {});
 
 }  // namespace sae

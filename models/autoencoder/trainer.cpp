@@ -86,7 +86,14 @@ TapeReport Trainer::profile(const Tensor& x) {
 
 StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
   const bool few_active = last_l0_ < compressed_below * static_cast<double>(autoencoder_.options().latents);
-  const PassOptions how{options_.precision, few_active ? LatentLayout::compressed : LatentLayout::dense};
+  PassOptions how{options_.precision, few_active ? LatentLayout::compressed : LatentLayout::dense, options_.fused,
+                  options_.scoring};
+  if (packs_encoder()) {
+    panels_.refresh(autoencoder_.encoder());
+    how.panels = &panels_;
+  }
+  EncodeCounts counts;
+  how.encode_counts = &counts;
   AutoencoderOptions model = autoencoder_.options();
   model.l1 *= ramp(options_.l1_warmup);
   const Tensor dead = dead_list();
@@ -95,6 +102,7 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
 
   StepReport report;
   report.dead = dead.elements();
+  report.whole_rows = counts.exact_rows;
   report.normalised_mse = scalar_of(loss.terms[0].loss);
   if (loss.terms.size() > 1) {
     (model.activation == Activation::relu ? report.l1 : report.auxiliary_loss) = scalar_of(loss.terms[1].loss);
@@ -107,6 +115,11 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
   rows_seen_ += x.rows();
   ++steps_done_;
   return report;
+}
+
+bool Trainer::packs_encoder() const {
+  return options_.fused && autoencoder_.options().activation == Activation::topk &&
+         autoencoder_.encoder().value().dtype() == Dtype::f32;
 }
 
 Tensor Trainer::dead_list() const {

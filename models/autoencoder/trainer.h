@@ -31,7 +31,9 @@ struct TrainingOptions {
   double clip_norm = 0;    ///< largest global norm of the gradient; 0: no clipping
   double mse_scale = 1;    ///< 1 / variance of the data (Gao et al.)
   uint64_t seed = 0;
-  Precision precision = Precision::f32;
+  Precision precision = Precision::f32;  ///< of dense products
+  Scoring scoring = Scoring::exact;      ///< of the latents among which topk chooses
+  bool fused = true;                     ///< fused ops in place of their plain compositions
 };
 
 /// Throws, naming the option, on what cannot be trained with.
@@ -44,6 +46,7 @@ struct StepReport {
   double auxiliary_loss = 0;  ///< without its weight; 0 if there were no dead latents
   double l0 = 0;              ///< active latents per row
   int64_t dead = 0;
+  int64_t whole_rows = 0;  ///< rows whose scores all had to be computed in float32 (EncodeCounts::exact_rows)
 };
 
 /// Trains one autoencoder. The order of a step is fixed: forward, loss, backward, projection of the decoder's gradient,
@@ -78,6 +81,8 @@ class Trainer {
 
  private:
   StepReport take_step(Tape& tape, const Tensor& x);
+  /// Does the step read the encoder from panels_?
+  bool packs_encoder() const;
   Tensor dead_list() const;
   void count_firings(const Value& latents, int64_t rows);
   void clip_gradients();
@@ -92,7 +97,8 @@ class Trainer {
   std::vector<int64_t> rows_since_fired_;
   int64_t steps_done_ = 0;
   int64_t rows_seen_ = 0;
-  double last_l0_;  // decides the layout of relu's latents in the next step
+  EncoderPanels panels_;  // of the encoder's present version, for topk
+  double last_l0_;        // decides the layout of relu's latents in the next step
 };
 
 }  // namespace sae

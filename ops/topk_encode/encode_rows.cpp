@@ -127,7 +127,7 @@ ScreenSizes sizes_of(const EncodeTask<float>& task) {
 /// Rows of a chunk: few enough that they, packed, their candidates and a panel of the encoder stay in a core's cache,
 /// and the same number for every thread.
 int64_t chunk_rows(int64_t rows) {
-  static const int64_t most = getenv("MOST")?atoi(getenv("MOST")):256;
+  constexpr int64_t most = 256;
   const int64_t workers = std::max<int64_t>(1, threads());
   const int64_t chunks = workers * ((rows + workers * most - 1) / (workers * most));
   const int64_t share = (rows + chunks - 1) / chunks;
@@ -150,8 +150,7 @@ void screen_in_bf16(Device& device, const EncodeTask<float>& task, const Encoder
       pack_row(task.x + (begin + i) * task.width, task.width, to, &norm, &residual);
       candidates.start(i, norm, residual, relative_error, exact, panels);
     }
-    screen_rows(words, end - begin, packed.words(), panels.bias.data(), panels.bounds.data(), sizes,
-                candidates.data());
+    screen_rows(words, end - begin, packed.words(), panels.bias.data(), panels.bounds.data(), sizes, candidates.data());
     finish_rows(task, begin, end - begin, candidates.data(), sizes, exact, rescored.data() + begin);
   });
 }

@@ -7,6 +7,19 @@
 #include "ops/topk_encode/encode_rows.h"
 
 namespace sae {
+
+std::string_view name_of(Scoring scoring) {
+  switch (scoring) {
+    case Scoring::exact:
+      return "exact";
+    case Scoring::bf16:
+      return "bf16";
+    case Scoring::f32:
+      return "f32";
+  }
+  fail("scoring: unknown value {}", static_cast<int>(scoring));
+}
+
 namespace {
 
 template <class T>

@@ -11,11 +11,14 @@ namespace sae {
 ///   f32:   the float32 product of the library decides; its order of summation is not ours.
 enum class Scoring { exact, bf16, f32 };
 
+std::string_view name_of(Scoring scoring);
+
 /// What a call saw, added to what is there.
 struct EncodeCounts {
   int64_t rows = 0;
   int64_t rescored = 0;    ///< scores computed in float32 after screening
   int64_t exact_rows = 0;  ///< rows whose candidates did not fit: all their scores were computed in float32
+  double rescored_per_row() const { return rows == 0 ? 0 : static_cast<double>(rescored) / static_cast<double>(rows); }
 };
 
 struct EncodeOptions {
