@@ -151,7 +151,7 @@ void screen_in_bf16(Device& device, const EncodeTask<float>& task, const Encoder
       candidates.start(i, norm, residual, relative_error, exact, panels);
     }
     screen_rows(words, end - begin, packed.words(), panels.bias.data(), panels.bounds.data(), sizes, candidates.data());
-    finish_rows(task, begin, end - begin, candidates.data(), sizes, exact, rescored.data() + begin);
+    finish_rows(task, begin, end - begin, candidates.data(), exact, rescored.data() + begin);
   });
 }
 
@@ -201,8 +201,8 @@ void screen_in_float32(const EncodeTask<float>& task, const Tensor& x, const Ten
       screen_tile(dense_product(part, false, some, true), latent / panel_width, panels, sizes, candidates.data());
     }
     parallel_for(end - begin, 128, [&](int64_t first, int64_t last) {
-      finish_rows(task, begin + first, last - first, candidates.data() + first, sizes, exact,
-                  rescored.data() + begin + first);
+      for (int64_t i = first; i < last; ++i) SIMD_CALL(tighten, candidates.data() + i, &sizes);
+      finish_rows(task, begin + first, last - first, candidates.data() + first, exact, rescored.data() + begin + first);
     });
   }
 }

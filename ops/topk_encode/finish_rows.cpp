@@ -13,8 +13,8 @@ void prefetch_row(const float* row, int64_t width) {
   for (int64_t i = 0; i < width; i += 16) __builtin_prefetch(row + i);
 }
 
-/// Moves the k candidates with the best lower bounds to the front, in ascending order of their latents.
-void best_first(ScreenedRow& state, int64_t k, std::vector<Candidate<float>>& order) {
+/// Lists the candidates (lower bound, place), the k with the best lower bounds before the others.
+void best_first(const ScreenedRow& state, int64_t k, std::vector<Candidate<float>>& order) {
   order.clear();
   for (int64_t i = 0; i < state.count; ++i) order.push_back({state.lower[i], static_cast<int32_t>(i)});
   if (k == state.count) return;
@@ -74,14 +74,13 @@ class Rescoring {
 
 }  // namespace
 
-void finish_rows(const EncodeTask<float>& task, int64_t begin, int64_t count, ScreenedRow* states,
-                 const ScreenSizes& sizes, bool exact, int32_t* rescored) {
+void finish_rows(const EncodeTask<float>& task, int64_t begin, int64_t count, const ScreenedRow* states, bool exact,
+                 int32_t* rescored) {
   const int64_t k = task.k;
   std::vector<std::vector<Candidate<float>>> orders(static_cast<size_t>(count));
   Rescoring rescoring(task, begin, exact ? count : 0);
   for (int64_t row = 0; row < count; ++row) {
-    ScreenedRow& state = states[row];
-    if (!state.overflowed) SIMD_CALL(tighten, &state, &sizes);
+    const ScreenedRow& state = states[row];
     if (state.overflowed) continue;
     std::vector<Candidate<float>>& order = orders[static_cast<size_t>(row)];
     best_first(state, k, order);

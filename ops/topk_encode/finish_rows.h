@@ -13,7 +13,7 @@ constexpr int32_t not_finished = -1;
 
 /// The k best of the candidates of rows [begin, begin + count), written to the task's outputs. With `exact` they are
 /// scored again in float32, and rescored[i] becomes the number of scores that this took for row begin + i.
-void finish_rows(const EncodeTask<float>& task, int64_t begin, int64_t count, ScreenedRow* states,
-                 const ScreenSizes& sizes, bool exact, int32_t* rescored);
+void finish_rows(const EncodeTask<float>& task, int64_t begin, int64_t count, const ScreenedRow* states, bool exact,
+                 int32_t* rescored);
 
 }  // namespace sae::cpu

@@ -226,6 +226,7 @@ void screen_rows(const uint32_t* x, int64_t rows, const uint32_t* panels, const 
                                panel * panel_width, sizes, states + first);
     }
   }
+  for (int64_t row = 0; row < rows; ++row) tighten_in_registers(states[row], sizes);
 }
 
 }  // namespace sae::cpu
