@@ -1,6 +1,8 @@
 #include "engine/gradient.h"
 
 #include <algorithm>
+#include <mutex>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/gradient_device.h"
@@ -47,7 +49,8 @@ Tensor side_by_side(const Tensor& a, const Tensor& b) {
 
 template <class T>
 void add_deferred(const DeferredProduct& product, T* sum) {
-  const ColumnGroups groups = group_by_column(product.sparse);
+  const auto shared = group_by_column(product.sparse);
+  const ColumnGroups& groups = *shared;
   const T* values = stored_values(product.sparse).data<T>();
   const T* dense = product.dense.data<T>();
   const int64_t width = product.dense.cols();
@@ -58,6 +61,7 @@ void add_deferred(const DeferredProduct& product, T* sum) {
       for (int64_t e = groups.offsets[static_cast<size_t>(col)]; e < groups.offsets[static_cast<size_t>(col) + 1];
            ++e) {
         const T scale = values[groups.entries[static_cast<size_t>(e)]];
+        if (scale == 0) continue;
         const T* row = dense + groups.rows[static_cast<size_t>(e)] * width;
         for (int64_t i = 0; i < width; ++i) out[i] += scale * row[i];
       }
@@ -80,13 +84,14 @@ void add_term(const GradientTerm& term, T* sum, const Shape& shape) {
                           add_deferred(p, sum);
                         },
                         [&](const RowsGradient& r) {
-                          CHECK(r.total_rows == shape.rows() && r.values.cols() == shape.cols(),
+                          const int64_t width = shape.rank() == 1 ? 1 : shape.cols();
+                          CHECK(r.total_rows * width == shape.elements() && r.values.cols() == width,
                                 "gradient: rows of {} x {} for a parameter {}", r.total_rows, r.values.cols(),
                                 shape.to_string());
                           const T* values = r.values.data<T>();
                           for (int64_t i = 0; i < r.rows.elements(); ++i) {
-                            T* out = sum + int64_t{r.rows.data<int32_t>()[i]} * shape.cols();
-                            for (int64_t c = 0; c < shape.cols(); ++c) out[c] += values[i * shape.cols() + c];
+                            T* out = sum + int64_t{r.rows.data<int32_t>()[i]} * width;
+                            for (int64_t c = 0; c < width; ++c) out[c] += values[i * width + c];
                           }
                         }},
              term);
@@ -189,46 +194,83 @@ Tensor column_sum(const Value& value) {
     std::vector<double> sum(static_cast<size_t>(cols), 0.0);
     const T* values = stored.data<T>();
     if (std::holds_alternative<Tensor>(value)) {
-      parallel_for(cols, 256, [&](int64_t begin, int64_t end) {
+      parallel_for(cols, 64, [&](int64_t begin, int64_t end) {
         for (int64_t row = 0; row < stored.rows(); ++row) {
           for (int64_t col = begin; col < end; ++col) sum[static_cast<size_t>(col)] += values[row * cols + col];
         }
       });
     } else {
-      const SparseRows entries = sparse_rows("gradient", value);
-      for (int64_t e = 0; e < entries.stored(); ++e) sum[static_cast<size_t>(entries.index[e])] += values[e];
+      const auto groups = group_by_column(value);
+      parallel_for(cols, 512, [&](int64_t begin, int64_t end) {
+        for (auto col = static_cast<size_t>(begin); col < static_cast<size_t>(end); ++col) {
+          for (int64_t e = groups->offsets[col]; e < groups->offsets[col + 1]; ++e) {
+            sum[col] += values[groups->entries[static_cast<size_t>(e)]];
+          }
+        }
+      });
     }
     std::transform(sum.begin(), sum.end(), out.data<T>(), [](double s) { return static_cast<T>(s); });
   });
   return std::move(out).freeze();
 }
 
-ColumnGroups group_by_column(const Value& sparse) {
-  const SparseRows entries = sparse_rows("gradient", sparse);
-  const Tensor& stored = stored_values(sparse);
-  if (!is_cpu(stored)) refuse_device("group_by_column", stored.device().kind());
+struct GroupsOnDemand {
+  std::once_flag once;
   ColumnGroups groups;
-  groups.offsets.assign(static_cast<size_t>(cols_of(sparse)) + 1, 0);
-  visit_real("group_by_column", stored.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* values = stored.data<T>();
-    for (int64_t e = 0; e < entries.stored(); ++e) {
-      if (values[e] != T{0}) ++groups.offsets[static_cast<size_t>(entries.index[e]) + 1];
-    }
-    for (size_t col = 1; col < groups.offsets.size(); ++col) groups.offsets[col] += groups.offsets[col - 1];
-    groups.rows.resize(static_cast<size_t>(groups.offsets.back()));
-    groups.entries.resize(groups.rows.size());
-    std::vector<int64_t> next(groups.offsets.begin(), groups.offsets.end() - 1);
-    for (int64_t row = 0; row < entries.rows; ++row) {
-      for (int64_t e = entries.begin(row); e < entries.end(row); ++e) {
-        if (values[e] == T{0}) continue;
-        const auto slot = static_cast<size_t>(next[static_cast<size_t>(entries.index[e])]++);
-        groups.rows[slot] = static_cast<int32_t>(row);
-        groups.entries[slot] = e;
+};
+
+std::shared_ptr<GroupsOnDemand> groups_on_demand() { return std::make_shared<GroupsOnDemand>(); }
+
+namespace {
+
+/// A stable counting sort. Each block of rows counts its entries by column; the counts of the columns before, and of
+/// the blocks before within a column, say where a block writes: the result is the same for any number of blocks.
+ColumnGroups sort_by_column(const SparseRows& entries, int64_t cols) {
+  const int64_t stored = entries.stored();
+  // Counters are cleared and added up for every block: not worth it where there are fewer entries than columns.
+  const int64_t blocks = std::clamp<int64_t>(stored / std::max<int64_t>(cols, 1), 1, threads());
+  const int64_t block_rows = (entries.rows + blocks - 1) / blocks;
+  std::vector<int64_t> next(static_cast<size_t>(blocks * cols), 0);
+  const auto for_blocks = [&](auto&& entry) {
+    parallel_for(blocks, 1, [&](int64_t block, int64_t) {
+      int64_t* counters = next.data() + block * cols;
+      const int64_t last = std::min(entries.rows, (block + 1) * block_rows);
+      for (int64_t row = block * block_rows; row < last; ++row) {
+        for (int64_t e = entries.begin(row); e < entries.end(row); ++e) entry(counters[entries.index[e]], row, e);
       }
+    });
+  };
+  for_blocks([](int64_t& count, int64_t, int64_t) { ++count; });
+  ColumnGroups groups;
+  groups.offsets.resize(static_cast<size_t>(cols) + 1);
+  int64_t sum = 0;
+  for (int64_t col = 0; col < cols; ++col) {
+    groups.offsets[static_cast<size_t>(col)] = sum;
+    for (int64_t block = 0; block < blocks; ++block) {
+      sum += std::exchange(next[static_cast<size_t>(block * cols + col)], sum);
     }
+  }
+  groups.offsets.back() = sum;
+  groups.rows.resize(static_cast<size_t>(stored));
+  groups.entries.resize(static_cast<size_t>(stored));
+  for_blocks([&](int64_t& slot, int64_t row, int64_t e) {
+    groups.rows[static_cast<size_t>(slot)] = static_cast<int32_t>(row);
+    groups.entries[static_cast<size_t>(slot)] = e;
+    ++slot;
   });
   return groups;
+}
+
+}  // namespace
+
+std::shared_ptr<const ColumnGroups> group_by_column(const Value& sparse) {
+  const SparseRows entries = sparse_rows("gradient", sparse);
+  if (!is_cpu(stored_values(sparse))) refuse_device("group_by_column", device_of(sparse).kind());
+  const auto* row_sparse = std::get_if<RowSparse>(&sparse);
+  const std::shared_ptr<GroupsOnDemand>& kept =
+      row_sparse != nullptr ? row_sparse->columns.groups() : std::get<CompressedRows>(sparse).groups;
+  std::call_once(kept->once, [&] { kept->groups = sort_by_column(entries, cols_of(sparse)); });
+  return {kept, &kept->groups};
 }
 
 }  // namespace sae

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -60,14 +61,15 @@ Tensor materialize(const DeferredProduct& product);
 /// The [1, cols] sum over the rows of a value, in row order, accumulated in double.
 Tensor column_sum(const Value& value);
 
-/// The stored entries of a sparse matrix, grouped by column: entry e of column c, for e in
+/// The stored entries of a sparse pattern, grouped by column: entry e of column c, for e in
 /// [offsets[c], offsets[c + 1]), stands in row rows[e] and at position entries[e] of the value array. Within a column,
-/// rows ascend (a stable counting sort), so that sums over a group have one fixed order. Zeros are left out.
+/// rows ascend (a stable counting sort), so that sums over a group have one fixed order.
 struct ColumnGroups {
   std::vector<int64_t> offsets;  // [cols + 1]
-  std::vector<int32_t> rows;
-  std::vector<int64_t> entries;
+  std::vector<int32_t> rows;     // [stored]
+  std::vector<int64_t> entries;  // [stored]
 };
-ColumnGroups group_by_column(const Value& sparse);
+/// Sorted at the first call, and kept with the pattern: all values of that pattern get the same groups.
+std::shared_ptr<const ColumnGroups> group_by_column(const Value& sparse);
 
 }  // namespace sae

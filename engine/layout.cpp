@@ -34,7 +34,7 @@ Value with_stored_values(const Value& pattern, Tensor values) {
                                  return RowSparse{s.columns, std::move(values), s.cols};
                                },
                                [&](const CompressedRows& s) -> Value {
-                                 return CompressedRows{s.offsets, s.index, std::move(values), s.cols};
+                                 return CompressedRows{s.offsets, s.index, std::move(values), s.cols, s.groups};
                                }},
                     pattern);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -9,18 +10,25 @@
 
 namespace sae {
 
+/// A sparse pattern sorted by column: made when it is first asked for (group_by_column in engine/gradient.h), then
+/// shared by everything of that pattern, since the gradients of several weights and biases need one sort.
+struct GroupsOnDemand;
+std::shared_ptr<GroupsOnDemand> groups_on_demand();
+
 /// Which k columns each row keeps: an i32 tensor [rows, k]. Values and gradients share one Columns; sharing is by
 /// memory, so that "the same pattern" is one comparison.
 class Columns {
  public:
-  explicit Columns(Tensor index) : index_(std::move(index)) {}
+  explicit Columns(Tensor index) : index_(std::move(index)), groups_(groups_on_demand()) {}
   int64_t rows() const { return index_.rows(); }
   int64_t k() const { return index_.cols(); }
   const Tensor& index() const { return index_; }
+  const std::shared_ptr<GroupsOnDemand>& groups() const { return groups_; }
   friend bool operator==(const Columns& a, const Columns& b) { return a.index_.same_memory(b.index_); }
 
  private:
   Tensor index_;
+  std::shared_ptr<GroupsOnDemand> groups_;
 };
 
 /// A [rows, cols] matrix with exactly k stored entries in each row; values is [rows, k]. A stored value may be 0, and
@@ -38,6 +46,7 @@ struct CompressedRows {
   Tensor index;
   Tensor values;
   int64_t cols = 0;
+  std::shared_ptr<GroupsOnDemand> groups = groups_on_demand();
   int64_t rows() const { return offsets.elements() - 1; }
   int64_t stored() const { return values.elements(); }
 };

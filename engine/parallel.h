@@ -29,25 +29,37 @@ inline int threads() {
 #endif
 }
 
-/// Calls body(begin, end) over [0, count) in chunks of `grain`, dealt to the threads in turn. A thrown exception is
-/// carried to the caller after the loop.
+/// How the chunks of a loop reach the threads: dealt in turn, or to whoever is free, which suits chunks of unequal
+/// work. What a chunk computes must not depend on the thread in either case.
+enum class Deal { in_turn, to_the_free };
+
+/// Calls body(begin, end) over [0, count) in chunks of `grain`. A thrown exception is carried to the caller after the
+/// loop.
 template <class Body>
-void parallel_for(int64_t count, int64_t grain, Body&& body) {
+void parallel_for(int64_t count, int64_t grain, Body&& body, [[maybe_unused]] Deal deal = Deal::in_turn) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   const int64_t chunks = (count + grain - 1) / grain;
   std::exception_ptr error;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static, 1) if (chunks > 1)
-#endif
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+  const auto run_chunk = [&](int64_t chunk) {
     try {
       body(chunk * grain, std::min(count, (chunk + 1) * grain));
     } catch (...) {
       if (!failed.test_and_set()) error = std::current_exception();
     }
+  };
+#ifdef _OPENMP
+  if (deal == Deal::to_the_free && chunks > 1) {
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) run_chunk(chunk);
+  } else {
+#pragma omp parallel for schedule(static, 1) if (chunks > 1)
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) run_chunk(chunk);
   }
+#else
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) run_chunk(chunk);
+#endif
   if (error) std::rethrow_exception(error);
 }
 

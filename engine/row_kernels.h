@@ -11,7 +11,9 @@ namespace sae {
 
 // clang-format off
 SIMD_DECLARE(float dot(const float* a, const float* b, int64_t count))
-SIMD_DECLARE(void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width, float* out))
+SIMD_DECLARE(void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width, float* out, int64_t ahead))
+SIMD_DECLARE(void add_scaled(float* sum, float scale, const float* a, int64_t count))
+SIMD_DECLARE(void scale_row(float* row, float scale, int64_t count))
 // clang-format on
 
 /// a . b over `count` elements.
@@ -22,20 +24,33 @@ inline double dot(const double* a, const double* b, int64_t count) {
   return sum;
 }
 
+/// sum += scale * a
+inline void add_scaled(float* sum, float scale, const float* a, int64_t count) {
+  SIMD_CALL(add_scaled, sum, scale, a, count);
+}
+inline void add_scaled(double* sum, double scale, const double* a, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += scale * a[i];
+}
+
 /// out[width] = sum over j < count of weights[j] * matrix[rows[j]], j ascending; zeros when count is 0. Rows of weight
-/// exactly 0 are skipped.
+/// exactly 0 are skipped. `ahead` says that rows[count .. count + ahead) are listed too and will be wanted next, so
+/// that they can be on their way: for sums whose lists lie one after the other.
 inline void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width,
-                          float* out) {
-  SIMD_CALL(weighted_rows, weights, rows, count, matrix, width, out);
+                          float* out, int64_t ahead = 0) {
+  SIMD_CALL(weighted_rows, weights, rows, count, matrix, width, out, ahead);
 }
 inline void weighted_rows(const double* weights, const int32_t* rows, int64_t count, const double* matrix,
-                          int64_t width, double* out) {
+                          int64_t width, double* out, int64_t = 0) {
   for (int64_t i = 0; i < width; ++i) out[i] = 0;
   for (int64_t j = 0; j < count; ++j) {
-    if (weights[j] == 0) continue;
-    const double* row = matrix + rows[j] * width;
-    for (int64_t i = 0; i < width; ++i) out[i] += weights[j] * row[i];
+    if (weights[j] != 0) add_scaled(out, weights[j], matrix + rows[j] * width, width);
   }
+}
+
+/// row *= scale
+inline void scale_row(float* row, float scale, int64_t count) { SIMD_CALL(scale_row, row, scale, count); }
+inline void scale_row(double* row, double scale, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) row[i] *= scale;
 }
 
 }  // namespace sae

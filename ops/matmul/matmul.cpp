@@ -14,6 +14,9 @@ template <class T>
 void product_on_cpu(const T* a, const T* b, T* y, Device& device, const cpu::ProductSizes& sizes, Precision precision) {
   if constexpr (std::is_same_v<T, float>) {
     const bool empty = sizes.rows == 0 || sizes.inner == 0 || sizes.cols == 0;
+    if (!empty && sizes.rows == 1 && !sizes.transpose_b) {
+      return cpu::row_product(a, b, sizes.inner, sizes.cols, y);
+    }
     if (!empty) return cpu::onednn_product(device, a, b, y, sizes, precision);
   }
   cpu::reference_product(a, b, y, sizes);

@@ -10,7 +10,9 @@ void sparse_product(const SparseRows& sparse, const T* values, const T* dense, i
   parallel_for(sparse.rows, 16, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       const int64_t begin = sparse.begin(row);
-      weighted_rows(values + begin, sparse.index + begin, sparse.end(row) - begin, dense, width, y + row * width);
+      const int64_t end = sparse.end(row);
+      weighted_rows(values + begin, sparse.index + begin, end - begin, dense, width, y + row * width,
+                    sparse.stored() - end);
     }
   });
 }

@@ -13,8 +13,7 @@ namespace sae {
 /// gradient -= (gradient . row) row: what remains is orthogonal to the row, if the row has length 1.
 template <class T>
 void remove_parallel(T* gradient, const T* row, int64_t width) {
-  const T along = dot(gradient, row, width);
-  for (int64_t i = 0; i < width; ++i) gradient[i] -= along * row[i];
+  add_scaled(gradient, -dot(gradient, row, width), row, width);
 }
 
 /// Scales the row to length 1 and returns the length it had. A row of zeros stays as it is.
@@ -22,8 +21,7 @@ template <class T>
 T normalise_row(T* row, int64_t width) {
   const T length = std::sqrt(dot(row, row, width));
   if (length == 0) return length;
-  const T scale = T{1} / length;
-  for (int64_t i = 0; i < width; ++i) row[i] *= scale;
+  scale_row(row, T{1} / length, width);
   return length;
 }
 

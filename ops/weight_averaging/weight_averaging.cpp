@@ -4,17 +4,13 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "engine/parallel.h"
 #include "ops/weight_averaging/weight_averaging_cpu.h"
 
 namespace sae {
 namespace {
 
 constexpr std::string_view op = "weight_averaging";
-
-void check_fits(const Tensor& value, const Tensor& average, const std::string& name) {
-  CHECK(value.shape() == average.shape() && value.dtype() == average.dtype(), "{}: '{}' is {}, its average is {}", op,
-        name, value.describe(), average.describe());
-}
 
 }  // namespace
 
@@ -26,19 +22,24 @@ WeightAverage::WeightAverage(const Parameter& parameter, double decay)
   visit_real(op, parameter.value().dtype(), [](auto) {});
 }
 
+void WeightAverage::check_fits(const Tensor& value, const std::string& name) const {
+  CHECK(value.shape() == average_.value().shape() && value.dtype() == average_.value().dtype(),
+        "{}: '{}' is {}, its average is {}", op, name, value.describe(), average_.value().describe());
+}
+
 void WeightAverage::update(const Parameter& parameter) {
   const Tensor& value = parameter.value();
-  check_fits(value, average_.value(), parameter.name());
   switch (value.device().kind()) {
     case DeviceKind::cpu:
       visit_real(op, value.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        average_.update<T>([&](T* average) {
-          cpu::average_in(value.data<T>(), static_cast<T>(decay_), static_cast<T>(1 - decay_), average,
-                          value.elements());
+        update_by_rows<T>(parameter, [&](const RowAverage<T>& average) {
+          parallel_for(value.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
+            cpu::average_row(value.data<T>() + begin, average.decay, average.fraction, average.elements + begin,
+                             end - begin);
+          });
         });
       });
-      ++updates_;
       return;
     case DeviceKind::simt:
     case DeviceKind::cuda:
@@ -68,7 +69,7 @@ Tensor WeightAverage::value() const {
 }
 
 void WeightAverage::restore(const Tensor& raw, int64_t updates) {
-  check_fits(raw, average_.value(), average_.name());
+  check_fits(raw, average_.name());
   CHECK(updates >= 0, "{}: a state of '{}' after {} updates", op, average_.name(), updates);
   visit_real(op, raw.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,8 +1,17 @@
 #pragma once
 
+#include <utility>
+
 #include "engine/parameter.h"
 
 namespace sae {
+
+/// What takes single rows into a moving average (cpu::average_row): null elements where there is none.
+template <class T>
+struct RowAverage {
+  T* elements = nullptr;
+  T decay = 0, fraction = 0;  // fraction is 1 - decay
+};
 
 /// The exponential moving average of a parameter over training (Gao et al. 2024):
 ///   average_t = decay average_{t-1} + (1 - decay) value_t,  average_0 = 0,
@@ -15,6 +24,16 @@ class WeightAverage {
 
   /// Takes in the parameter's present value. Throws if its shape or dtype is another.
   void update(const Parameter& parameter);
+  /// The same for a caller that has each row in its hands: `write` gets a RowAverage<T> and must take in every row
+  /// once.
+  template <class T, class Write>
+  void update_by_rows(const Parameter& parameter, Write&& write) {
+    check_fits(parameter.value(), parameter.name());
+    average_.update<T>([&](T* average) {
+      std::forward<Write>(write)(RowAverage<T>{average, static_cast<T>(decay_), static_cast<T>(1 - decay_)});
+    });
+    ++updates_;
+  }
   /// The bias-corrected average, a new tensor. Throws before the first update.
   Tensor value() const;
 
@@ -26,6 +45,8 @@ class WeightAverage {
   void restore(const Tensor& raw, int64_t updates);
 
  private:
+  void check_fits(const Tensor& value, const std::string& name) const;
+
   Parameter average_;
   double decay_;
   int64_t updates_ = 0;

@@ -5,21 +5,12 @@
 namespace sae::cpu {
 
 template <class T>
-void average_in(const T* value, T decay, T fraction, T* average, int64_t count) {
-  parallel_for(count, grain_for(1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) average[i] = decay * average[i] + fraction * value[i];
-  });
-}
-
-template <class T>
 void scaled(const T* average, T scale, T* out, int64_t count) {
   parallel_for(count, grain_for(1), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) out[i] = scale * average[i];
   });
 }
 
-template void average_in<float>(const float*, float, float, float*, int64_t);
-template void average_in<double>(const double*, double, double, double*, int64_t);
 template void scaled<float>(const float*, float, float*, int64_t);
 template void scaled<double>(const double*, double, double*, int64_t);
 

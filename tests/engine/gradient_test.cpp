@@ -165,17 +165,45 @@ TEST_F(GradientTest, ColumnSumsOfEveryLayout) {
   }
 }
 
-TEST_F(GradientTest, GroupsEntriesByColumnInRowOrderWithoutZeros) {
+TEST_F(GradientTest, GroupsEntriesByColumnInRowOrder) {
   const RowSparse s{Columns(i32({3, 2}, {2, 0, 0, 2, 1, 2})), f32({3, 2}, {1, 2, 3, 4, 0, 6}), 4};
-  const ColumnGroups groups = group_by_column(s);
-  EXPECT_EQ(groups.offsets, (std::vector<int64_t>{0, 2, 2, 5, 5}));
-  EXPECT_EQ(groups.rows, (std::vector<int32_t>{0, 1, 0, 1, 2}));
-  EXPECT_EQ(groups.entries, (std::vector<int64_t>{1, 2, 0, 3, 5}));
+  const auto groups = group_by_column(s);
+  EXPECT_EQ(groups->offsets, (std::vector<int64_t>{0, 2, 3, 6, 6}));
+  EXPECT_EQ(groups->rows, (std::vector<int32_t>{0, 1, 2, 0, 1, 2}));
+  EXPECT_EQ(groups->entries, (std::vector<int64_t>{1, 2, 4, 0, 3, 5}));
   const CompressedRows c{i64({3}, {0, 1, 3}), i32({3}, {1, 0, 1}), f32({3}, {5, 6, 7}), 2};
-  const ColumnGroups csr = group_by_column(c);
-  EXPECT_EQ(csr.offsets, (std::vector<int64_t>{0, 1, 3}));
-  EXPECT_EQ(csr.rows, (std::vector<int32_t>{1, 0, 1}));
-  EXPECT_EQ(csr.entries, (std::vector<int64_t>{1, 0, 2}));
+  const auto csr = group_by_column(c);
+  EXPECT_EQ(csr->offsets, (std::vector<int64_t>{0, 1, 3}));
+  EXPECT_EQ(csr->rows, (std::vector<int32_t>{1, 0, 1}));
+  EXPECT_EQ(csr->entries, (std::vector<int64_t>{1, 0, 2}));
+}
+
+TEST_F(GradientTest, OnePatternIsSortedOnce) {
+  for (const Value& value : {Value(random_row_sparse(device_, 9, 7, 3, Dtype::f32, 1)),
+                             Value(random_compressed(device_, 9, 7, Dtype::f32, 2))}) {
+    const Value copy = value;
+    const auto groups = group_by_column(value);
+    EXPECT_EQ(group_by_column(with_stored_values(copy, stored_values(value).to(Dtype::f64))), groups);
+  }
+}
+
+TEST_F(GradientTest, GroupsDoNotDependOnTheNumberOfThreads) {
+  const int before = threads();
+  for (const int64_t rows : {1, 33, 257}) {
+    for (const float probability : {0.01f, 0.5f}) {
+      std::vector<ColumnGroups> sorted;
+      for (const int count : {1, 2, 5}) {
+        set_threads(count);
+        sorted.push_back(*group_by_column(random_compressed(device_, rows, 33, Dtype::f32, 3, probability)));
+      }
+      for (const ColumnGroups& groups : sorted) {
+        EXPECT_EQ(groups.offsets, sorted.front().offsets);
+        EXPECT_EQ(groups.rows, sorted.front().rows);
+        EXPECT_EQ(groups.entries, sorted.front().entries);
+      }
+    }
+  }
+  set_threads(before);
 }
 
 TEST_F(GradientTest, Refusals) {

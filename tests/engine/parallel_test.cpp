@@ -27,13 +27,16 @@ TEST(Parallel, EachPositionIsVisitedOnceInChunksOfTheGrain) {
     const Threads scope(workers);
     for (const int64_t count : {0, 1, 31, 32, 33, 257}) {
       for (const int64_t grain : {-3, 0, 1, 7, 32, 1000}) {
-        std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
-        parallel_for(count, grain, [&](int64_t begin, int64_t end) {
-          EXPECT_EQ(begin % std::max<int64_t>(grain, 1), 0) << "a chunk's place does not depend on the threads";
-          EXPECT_LE(end - begin, std::max<int64_t>(grain, 1));
-          for (int64_t i = begin; i < end; ++i) ++visits[static_cast<size_t>(i)];
-        });
-        for (const auto& visit : visits) ASSERT_EQ(visit, 1);
+        for (const Deal deal : {Deal::in_turn, Deal::to_the_free}) {
+          std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+          const auto visit_chunk = [&](int64_t begin, int64_t end) {
+            EXPECT_EQ(begin % std::max<int64_t>(grain, 1), 0) << "a chunk's place does not depend on the threads";
+            EXPECT_LE(end - begin, std::max<int64_t>(grain, 1));
+            for (int64_t i = begin; i < end; ++i) ++visits[static_cast<size_t>(i)];
+          };
+          parallel_for(count, grain, visit_chunk, deal);
+          for (const auto& visit : visits) ASSERT_EQ(visit, 1);
+        }
       }
     }
   }
@@ -43,11 +46,12 @@ TEST(Parallel, EachPositionIsVisitedOnceInChunksOfTheGrain) {
 TEST(Parallel, CarriesAnExceptionToTheCaller) {
   for (const int workers : {1, 3}) {
     const Threads scope(workers);
-    EXPECT_THROW(parallel_for(100, 1,
-                              [](int64_t begin, int64_t) {
-                                if (begin >= 40) throw std::runtime_error("row");
-                              }),
-                 std::runtime_error);
+    const auto fail_late = [](int64_t begin, int64_t) {
+      if (begin >= 40) throw std::runtime_error("row");
+    };
+    for (const Deal deal : {Deal::in_turn, Deal::to_the_free}) {
+      EXPECT_THROW(parallel_for(100, 1, fail_late, deal), std::runtime_error);
+    }
   }
 }
 

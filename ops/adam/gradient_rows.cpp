@@ -1,0 +1,78 @@
+#include "ops/adam/gradient_rows.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "engine/row_kernels.h"
+
+namespace sae {
+namespace {
+
+/// Listed rows as a pattern with one entry in each of them: their sum is a deferred product with weights 1.
+Value one_entry_each(const RowsGradient& rows) {
+  return RowSparse{Columns(rows.rows.with_shape({rows.rows.elements(), 1})), rows.values, rows.total_rows};
+}
+
+}  // namespace
+
+template <class T>
+GradientRows<T>::GradientRows(const Parameter& parameter) : width_(parameter.value().cols()) {
+  const Tensor& weights = parameter.value();
+  for (const GradientTerm& any : parameter.gradient.terms()) {
+    Term& term = terms_.emplace_back();
+    if (const auto* product = std::get_if<DeferredProduct>(&any)) {
+      CHECK(cols_of(product->sparse) == weights.rows() && product->dense.cols() == width_,
+            "adam: '{}' is {}, its gradient is a product of {} and {}", parameter.name(), weights.describe(),
+            describe(product->sparse), product->dense.describe());
+      term.groups = group_by_column(product->sparse);
+      term.values = stored_values(product->sparse).data<T>();
+      term.batch = product->dense.data<T>();
+    } else if (const auto* rows = std::get_if<RowsGradient>(&any);
+               rows != nullptr && rows->total_rows == weights.rows()) {
+      CHECK(rows->values.cols() == width_, "adam: '{}' is {}, its gradient has rows {}", parameter.name(),
+            weights.describe(), rows->values.describe());
+      term.groups = group_by_column(one_entry_each(*rows));
+      term.batch = rows->values.data<T>();
+    } else {  // dense, or listed elements of a vector
+      Gradient one;
+      one.add(any);
+      kept_.push_back(materialize(one, weights.device(), weights.shape(), weights.dtype()));
+      term.dense = kept_.back().data<T>();
+    }
+  }
+}
+
+template <class T>
+void GradientRows<T>::form_term(const Term& term, int64_t row, T* out, std::vector<T>& weights) const {
+  const auto begin = static_cast<size_t>(term.groups->offsets[static_cast<size_t>(row)]);
+  const auto end = static_cast<size_t>(term.groups->offsets[static_cast<size_t>(row) + 1]);
+  weights.assign(end - begin, T{1});
+  if (term.values != nullptr) {
+    for (size_t e = begin; e < end; ++e) weights[e - begin] = term.values[term.groups->entries[e]];
+  }
+  weighted_rows(weights.data(), term.groups->rows.data() + begin, static_cast<int64_t>(end - begin), term.batch, width_,
+                out, static_cast<int64_t>(term.groups->rows.size() - end));
+}
+
+template <class T>
+void GradientRows<T>::form(int64_t row, RowScratch<T>& scratch) const {
+  T* gradient = scratch.gradient.data();
+  for (size_t i = 0; i < terms_.size(); ++i) {
+    const Term& term = terms_[i];
+    const T* part = term.dense != nullptr ? term.dense + row * width_ : scratch.part.data();
+    if (term.dense == nullptr) {
+      form_term(term, row, i == 0 ? gradient : scratch.part.data(), scratch.weights);
+      if (i == 0) continue;
+    }
+    if (i == 0) {
+      std::copy_n(part, width_, gradient);
+    } else {
+      add_scaled(gradient, T{1}, part, width_);
+    }
+  }
+}
+
+template class GradientRows<float>;
+template class GradientRows<double>;
+
+}  // namespace sae
