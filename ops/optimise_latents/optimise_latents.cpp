@@ -1,0 +1,72 @@
+#include "ops/optimise_latents/optimise_latents.h"
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+#include "ops/adam/adam_rows.h"
+
+namespace sae {
+namespace {
+
+/// Asks for the memory of a row that is stepped next.
+template <class T>
+void prefetch(const AdamRows<T>& matrix, int64_t row) {
+  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+  for (const T* elements : {matrix.weights, matrix.first_moment, matrix.second_moment, matrix.average.elements}) {
+    if (elements == nullptr) continue;
+    for (int64_t i = 0; i < matrix.width; i += line) __builtin_prefetch(elements + row * matrix.width + i, 0, 2);
+  }
+}
+
+template <class T>
+void step_latents(const std::vector<LatentMatrix>& matrices, const std::vector<AdamRows<T>>& open,
+                  const RowsWritten& written) {
+  const auto step_block = [&](int64_t begin, int64_t end) {
+    std::vector<RowScratch<T>> scratch;
+    for (const AdamRows<T>& matrix : open) scratch.emplace_back(matrix.width);
+    // One matrix after the other within the block: its rows are then one stretch of memory, which the processor reads
+    // ahead of its own accord. Going from matrix to matrix for each latent takes a third longer.
+    for (size_t i = 0; i < open.size(); ++i) {
+      for (int64_t latent = begin; latent < end; ++latent) {
+        if (latent + 1 < end) prefetch(open[i], latent + 1);
+        if (!open[i].step(latent, scratch[i])) {
+          fail_not_finite(matrices[i].parameter, latent, matrices[i].state.step);
+        }
+      }
+    }
+    if (written) written(begin, end);
+  };
+  parallel_for(matrices.front().parameter.value().rows(), latent_block, step_block, Deal::to_the_free);
+}
+
+/// Opens the matrices one inside the other, since a parameter is writable only within its update().
+template <class T>
+void open_and_step(const std::vector<LatentMatrix>& matrices, const AdamOptions& options, const RowsWritten& written,
+                   std::vector<AdamRows<T>>& open) {
+  if (open.size() == matrices.size()) return step_latents<T>(matrices, open, written);
+  const LatentMatrix& next = matrices[open.size()];
+  with_adam_rows<T>(next.parameter, next.state, options, next.constraint, next.average, [&](const AdamRows<T>& rows) {
+    open.push_back(rows);
+    open_and_step<T>(matrices, options, written, open);
+  });
+}
+
+}  // namespace
+
+void optimise_latents(const std::vector<LatentMatrix>& matrices, const AdamOptions& options,
+                      const RowsWritten& written) {
+  CHECK(!matrices.empty(), "optimise_latents: no matrix was given");
+  const Tensor& first = matrices.front().parameter.value();
+  for (const LatentMatrix& matrix : matrices) {
+    const Tensor& value = matrix.parameter.value();
+    CHECK(value.rows() == first.rows() && value.dtype() == first.dtype(),
+          "optimise_latents: '{}' is {}, beside {}; expected a row for each latent, in one dtype",
+          matrix.parameter.name(), value.describe(), first.describe());
+  }
+  if (first.device().kind() != DeviceKind::cpu) refuse_device("optimise_latents", first.device().kind());
+  visit_real("optimise_latents", first.dtype(), [&](auto zero) {
+    std::vector<AdamRows<decltype(zero)>> open;
+    open_and_step(matrices, options, written, open);
+  });
+}
+
+}  // namespace sae
