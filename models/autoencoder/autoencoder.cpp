@@ -6,8 +6,10 @@
 #include "engine/error.h"
 #include "engine/row_kernels.h"
 #include "ops/add_row/add_row.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/l1_penalty/l1_penalty.h"
 #include "ops/normalised_mse/normalised_mse.h"
+#include "ops/reconstruction_loss/reconstruction_loss.h"
 #include "ops/relu/relu.h"
 #include "ops/subtract/subtract.h"
 #include "ops/subtract_row/subtract_row.h"
@@ -191,14 +193,19 @@ Tensor decode(const Autoencoder& autoencoder, const Value& latents) {
 
 namespace {
 
-/// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed. The target is
-/// detached, so live latents get nothing from this term; b_pre cancels in its value but receives its gradient.
-Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Pass& pass, const Tensor& x,
-                        const Tensor& dead, Precision precision) {
-  const Variable latents =
-      relu(topk(pre_activations(weights, x, precision), std::min(options.k_aux, dead.elements()), dead));
-  const Variable prediction = reconstruct(weights, latents, Precision::f32);
-  const Variable missed = subtract(x, Variable(pass.reconstruction.value));
+/// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed, b_pre -
+/// residual. The target is detached, so live latents get nothing from this term; b_pre cancels in its value but
+/// receives its gradient. The dead latents are gathered into a small autoencoder of their own, whose products are
+/// dense: no other latent is looked at.
+Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
+                        const Tensor& residual, const Tensor& dead, Precision precision) {
+  const Variable encoder = gather_rows(weights.encoder, dead), bias = gather_rows(weights.encoder_bias, dead);
+  const Variable decoder = gather_rows(weights.decoder, dead);
+  const Variable centred = subtract_row(x, weights.pre_bias);
+  Variable pre = add_row(matmul(centred, encoder, {.transpose_b = true, .precision = precision}), bias);
+  if (dead.elements() > options.k_aux) pre = keep_topk(pre, options.k_aux);
+  const Variable prediction = add_row(matmul(relu(pre), decoder, {.precision = precision}), weights.pre_bias);
+  const Variable missed = subtract(Tensor::zeros(x.device(), x.shape(), x.dtype()), residual);
   const Tensor target = require_dense("auxiliary loss", add_row(missed, Variable(weights.pre_bias.value)).value);
   return batch_normalised_mse(prediction, target);
 }
@@ -207,12 +214,21 @@ Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& option
 
 TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x, double mse_scale,
                            const Tensor& dead, const PassOptions& how) {
-  TrainingLoss loss{{}, run(weights, options, x, how)};
-  loss.terms.push_back({normalised_mse(loss.pass.reconstruction, x, mse_scale), 1.0});
+  TrainingLoss loss{{}, latents_of(weights, options, x, how)};
+  Tensor residual;
+  if (how.fused && !std::holds_alternative<Tensor>(loss.latents.value)) {
+    ReconstructionLoss main = reconstruction_loss(loss.latents, weights.decoder, weights.pre_bias, x, mse_scale);
+    residual = main.residual;
+    loss.terms.push_back({std::move(main.loss), 1.0});
+  } else {
+    const Variable reconstruction = reconstruct(weights, loss.latents, how.precision);
+    residual = require_dense("training loss", subtract(Variable(reconstruction.value), x).value);
+    loss.terms.push_back({normalised_mse(reconstruction, x, mse_scale), 1.0});
+  }
   if (options.activation == Activation::relu) {
-    loss.terms.push_back({l1_penalty(loss.pass.latents), options.l1});
+    loss.terms.push_back({l1_penalty(loss.latents), options.l1});
   } else if (options.k_aux > 0 && dead.elements() > 0) {
-    loss.terms.push_back({auxiliary_loss(weights, options, loss.pass, x, dead, how.precision), options.aux_weight});
+    loss.terms.push_back({auxiliary_loss(weights, options, x, residual, dead, how.precision), options.aux_weight});
   }
   return loss;
 }

@@ -98,7 +98,7 @@ Tensor decode(const Autoencoder& autoencoder, const Value& latents);
 /// data's variance (Gao et al.).
 struct TrainingLoss {
   std::vector<WeightedLoss> terms;
-  Pass pass;
+  Variable latents;
 };
 TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x, double mse_scale,
                            const Tensor& dead, const PassOptions& how = {});

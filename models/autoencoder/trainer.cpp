@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "ops/firings/firings.h"
+#include "ops/optimise_latents/optimise_latents.h"
 #include "ops/unit_norm/unit_norm.h"
 
 namespace sae {
@@ -108,7 +109,7 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
     (model.activation == Activation::relu ? report.l1 : report.auxiliary_loss) = scalar_of(loss.terms[1].loss);
   }
   tape.backward(loss.terms);
-  count_firings(loss.pass.latents.value, x.rows());
+  count_firings(loss.latents.value, x.rows());
   report.l0 = last_l0_;
   if (options_.clip_norm > 0) clip_gradients();
   update_parameters();
@@ -178,13 +179,27 @@ void Trainer::clip_gradients() {
 
 void Trainer::update_parameters() {
   const AdamOptions adam{.learning_rate = learning_rate()};
-  size_t i = 0;
-  for (Parameter* parameter : autoencoder_.parameters()) {
-    if (!parameter->gradient.empty()) {
-      adam_step(*parameter, moments_[i], adam, constraint_of(autoencoder_, *parameter));
+  const auto parameters = autoencoder_.parameters();
+  const auto is_matrix = [&](const Parameter* parameter) { return parameter->value().shape().rank() == 2; };
+  if (options_.fused) {
+    std::vector<LatentMatrix> matrices;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (!is_matrix(parameters[i])) continue;
+      matrices.push_back({*parameters[i], moments_[i], constraint_of(autoencoder_, *parameters[i]),
+                          options_.averaging ? &averages_[i] : nullptr});
     }
-    if (options_.averaging) averages_[i].update(*parameter);
-    ++i;
+    // The packed copy follows block by block, while the new rows are in the cache.
+    Parameter& encoder = autoencoder_.encoder();
+    const auto pack = [&](int64_t begin, int64_t end) {
+      panels_.pack_rows(begin, end - begin, encoder.value().data<float>() + begin * encoder.value().cols());
+    };
+    optimise_latents(matrices, adam, packs_encoder() ? RowsWritten(pack) : RowsWritten());
+    if (packs_encoder()) panels_.mark_current(encoder);
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (options_.fused && is_matrix(parameters[i])) continue;
+    adam_step(*parameters[i], moments_[i], adam, constraint_of(autoencoder_, *parameters[i]));
+    if (options_.averaging) averages_[i].update(*parameters[i]);
   }
 }
 

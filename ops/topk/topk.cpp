@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/error.h"
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
@@ -31,6 +33,10 @@ RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k, const Tensor* allowed) 
     for (int64_t row = begin; row < end; ++row) {
       bool finite = false;
       if constexpr (std::is_same_v<T, float>) {
+        if (listed == nullptr && cols < 128 * k) {
+          finite = cpu::choose_by_counting(from + row * cols, cols, k, chosen + row * k, kept + row * k);
+          if (finite) continue;
+        }
         finite = listed != nullptr ? cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates)
                                    : cpu::filter_candidates(from + row * cols, cols, k, candidates);
       } else {
@@ -112,6 +118,49 @@ Variable topk(const Variable& x, int64_t k, const Tensor& candidates) {
           "topk: candidates must be ascending columns below {}, got {} at position {}", cols, listed[i], i);
   }
   return choose_best(x, k, &candidates);
+}
+
+namespace {
+
+/// The stored entries of the pattern, taken from `values` [rows, cols], among zeros.
+Tensor only_at(const Columns& columns, const Tensor& values) {
+  Writable out = Tensor::empty(values.device(), values.shape(), values.dtype());
+  const int64_t k = columns.k(), cols = values.cols();
+  const int32_t* index = columns.index().data<int32_t>();
+  visit_real("keep_topk", values.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = values.data<T>();
+    T* to = out.data<T>();
+    parallel_for(values.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
+      std::fill(to + begin * cols, to + end * cols, T{0});
+      for (int64_t row = begin; row < end; ++row) {
+        for (int64_t j = row * k; j < (row + 1) * k; ++j) to[row * cols + index[j]] = from[row * cols + index[j]];
+      }
+    });
+  });
+  return std::move(out).freeze();
+}
+
+struct KeepTopkNode final : Node {
+  Columns columns;
+
+  explicit KeepTopkNode(Columns chosen) : columns(std::move(chosen)) {}
+  std::string_view name() const override { return "keep_topk"; }
+  int64_t bytes_saved() const override { return columns.index().bytes(); }
+
+  void backward(const Value& gradient, Gradients& to) override {
+    to.add(0, Value(only_at(columns, require_dense("keep_topk backward", gradient))));
+  }
+};
+
+}  // namespace
+
+Variable keep_topk(const Variable& x, int64_t k) {
+  if (device_of(x.value).kind() != DeviceKind::cpu) refuse_device("keep_topk", device_of(x.value).kind());
+  const Columns columns = std::get<RowSparse>(topk(Variable(x.value), k).value).columns;
+  Tensor y = only_at(columns, require_dense("keep_topk", x.value));
+  if (x.tape == nullptr) return y;
+  return x.tape->record(std::move(y), std::make_unique<KeepTopkNode>(columns), {&x});
 }
 
 }  // namespace sae

@@ -15,4 +15,8 @@ namespace sae {
 Variable topk(const Variable& x, int64_t k);
 Variable topk(const Variable& x, int64_t k, const Tensor& candidates);
 
+/// The same choice with a dense result [rows, cols]: what is not among the k largest of its row becomes 0. For matrices
+/// so narrow that dense products of them are the faster ones. Backward: g where the entry was kept, else 0, g dense.
+Variable keep_topk(const Variable& x, int64_t k);
+
 }  // namespace sae

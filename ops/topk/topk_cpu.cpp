@@ -66,6 +66,33 @@ bool filter_candidates(const float* row, int64_t cols, int64_t k, std::vector<Ca
   return true;
 }
 
+bool choose_by_counting(const float* row, int64_t cols, int64_t k, int32_t* columns, float* values) {
+  thread_local std::vector<int32_t> keys;
+  const int64_t padded = (cols + 15) / 16 * 16;
+  keys.resize(static_cast<size_t>(padded));
+  if (!SIMD_CALL(order_keys, row, cols, keys.data())) return false;
+  // The largest threshold that at least k keys reach, as the distance from the lowest integer.
+  const auto key_at = [](uint32_t distance) { return static_cast<int32_t>(distance ^ 0x80000000u); };
+  uint32_t threshold = 0;
+  for (uint32_t bit = 0x80000000u; bit != 0; bit >>= 1) {
+    const int64_t count = SIMD_CALL(count_at_least, keys.data(), padded, key_at(threshold | bit));
+    if (count >= k) threshold |= bit;
+    if (count == k) break;
+  }
+  const int32_t lowest = key_at(threshold);
+  int64_t ties = k;  // of the keys that equal the threshold, those that are kept
+  if (lowest != INT32_MAX) ties -= SIMD_CALL(count_at_least, keys.data(), padded, lowest + 1);
+  for (int64_t col = 0, kept = 0; kept < k; ++col) {
+    const int32_t key = keys[static_cast<size_t>(col)];
+    columns[kept] = static_cast<int32_t>(col);  // overwritten unless it counts
+    values[kept] = row[col];
+    const bool tie = key == lowest;
+    kept += key > lowest || (tie && ties > 0);
+    ties -= tie;
+  }
+  return true;
+}
+
 template void choose<float>(std::vector<Candidate<float>>&, int64_t, int32_t*, float*);
 template void choose<double>(std::vector<Candidate<double>>&, int64_t, int32_t*, double*);
 template bool gather_candidates<float>(const float*, int64_t, const int32_t*, int64_t, std::vector<Candidate<float>>&);

@@ -28,7 +28,13 @@ bool gather_candidates(const T* row, int64_t cols, const int32_t* allowed, int64
 /// many values tie, all of them are kept. False if a value is not finite.
 bool filter_candidates(const float* row, int64_t cols, int64_t k, std::vector<Candidate<float>>& candidates);
 
+/// How it is fast where k is no small part of the columns: the k-th largest value is found bit by bit by counting, then
+/// everything above it is kept, and of what equals it the lowest columns. False if a value is not finite.
+bool choose_by_counting(const float* row, int64_t cols, int64_t k, int32_t* columns, float* values);
+
 // clang-format off
+SIMD_DECLARE(bool order_keys(const float* row, int64_t cols, int32_t* keys))
+SIMD_DECLARE(int64_t count_at_least(const int32_t* keys, int64_t padded, int32_t threshold))
 SIMD_DECLARE(bool strip_maxima(const float* row, int64_t strips, int64_t strip_width, float* maxima))
 SIMD_DECLARE(int64_t blocks_at_least(const float* row, int64_t blocks, float threshold, int32_t* found))
 // clang-format on

@@ -40,4 +40,39 @@ int64_t blocks_at_least(const float* row, int64_t blocks, float threshold, int32
   return count;
 }
 
+/// keys[col] orders like row[col] (0 and -0 alike), padded with the lowest key to a multiple of 16. False if a value is
+/// not finite.
+bool order_keys(const float* row, int64_t cols, int32_t* keys) {
+  lanes finite = {};  // as above
+  for (int64_t i = 0; i < cols; i += lane_count) {
+    lanes value = {};
+    if (i + lane_count <= cols) {
+      value = load(row + i);
+    } else {
+      __builtin_memcpy(&value, row + i, static_cast<uint64_t>(cols - i) * sizeof(float));
+    }
+    finite += value - value;
+    value += 0.0f;  // -0 becomes 0
+    int_lanes bits;
+    __builtin_memcpy(&bits, &value, sizeof(bits));
+    const int_lanes key = bits ^ ((bits >> 31) & 0x7fffffff);
+    __builtin_memcpy(keys + i, &key, sizeof(key));
+  }
+  for (int64_t i = cols; i % lane_count != 0; ++i) keys[i] = INT32_MIN;
+  return sum_lanes(finite) == 0.0f;
+}
+
+int64_t count_at_least(const int32_t* keys, int64_t padded, int32_t threshold) {
+  int_lanes count = {};
+  const int_lanes limit = int_lanes{} + threshold;
+  for (int64_t i = 0; i < padded; i += lane_count) {
+    int_lanes key;
+    __builtin_memcpy(&key, keys + i, sizeof(key));
+    count -= key >= limit;
+  }
+  int64_t sum = 0;
+  for (int lane = 0; lane < lane_count; ++lane) sum += count[lane];
+  return sum;
+}
+
 }  // namespace sae::cpu::SIMD_NAMESPACE

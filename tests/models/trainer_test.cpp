@@ -1,5 +1,6 @@
 #include "models/autoencoder/trainer.h"
 
+#include "engine/parallel.h"
 #include "models/autoencoder/input_normalisation.h"
 #include "tests/models/reference_training.h"
 #include "tests/support/tensors.h"
@@ -133,6 +134,75 @@ TEST_F(TrainerTest, TopkStepDensifiesNothingAndDefersTheWeightGradients) {
     }
   }
   EXPECT_EQ(deferred, 2);
+}
+
+/// What two runs of the same batches differ by: the losses of each step, relative, and the weights at the end, relative
+/// to the largest.
+struct Difference {
+  double loss = 0, weights = 0;
+  int64_t steps_with_dead = 0;
+};
+
+TEST_F(TrainerTest, FusedStepAgreesWithThePlainOneOver200Steps) {
+  const auto run = [&](Activation activation, bool auxiliary, Dtype dtype) {
+    TrainingOptions options = training();
+    options.steps = 200;
+    options.learning_rate = 1e-3;
+    if (!auxiliary) options.dead_after = 1'000'000;
+    options.fused = true;
+    Trainer fused = make(activation, dtype, options);
+    options.fused = false;
+    Trainer plain = make(activation, dtype, options);
+    Difference worst;
+    for (int64_t step = 0; step < options.steps; ++step) {
+      const StepReport a = fused.step(batch_of(step, dtype)), b = plain.step(batch_of(step, dtype));
+      EXPECT_EQ(a.dead, b.dead) << "step " << step;
+      worst.loss = std::max(worst.loss, std::abs(a.normalised_mse - b.normalised_mse) / b.normalised_mse);
+      worst.loss = std::max(worst.loss, std::abs(a.auxiliary_loss - b.auxiliary_loss) / (b.auxiliary_loss + 1e-300));
+      worst.steps_with_dead += a.dead > 0;
+    }
+    const auto got = fused.autoencoder().parameters(), expected = plain.autoencoder().parameters();
+    for (size_t i = 0; i < got.size(); ++i) {
+      worst.weights = std::max(worst.weights, testing::worst_difference(testing::to_double(got[i]->value()),
+                                                                        testing::to_double(expected[i]->value())));
+    }
+    return worst;
+  };
+  for (const bool auxiliary : {false, true}) {
+    const Difference exact = run(Activation::topk, auxiliary, Dtype::f64);
+    EXPECT_LT(exact.loss, 1e-10);
+    EXPECT_LT(exact.weights, 1e-9);
+    const Difference topk = run(Activation::topk, auxiliary, Dtype::f32);
+    EXPECT_LT(topk.loss, 1e-4);
+    EXPECT_LT(topk.weights, 1e-3);
+    if (auxiliary) {
+      EXPECT_GT(topk.steps_with_dead, 50) << "the auxiliary loss was hardly ever active";
+    } else {
+      EXPECT_EQ(topk.steps_with_dead, 0);
+    }
+  }
+  const Difference relu = run(Activation::relu, false, Dtype::f32);
+  EXPECT_LT(relu.loss, 1e-4);
+  EXPECT_LT(relu.weights, 1e-3);
+}
+
+TEST_F(TrainerTest, SameBitsWithAnyNumberOfThreads) {
+  for (const Activation activation : {Activation::topk, Activation::relu}) {
+    const auto run = [&](int count) {
+      const int before = threads();
+      set_threads(count);
+      Trainer trainer = make(activation, Dtype::f32);
+      for (int64_t step = 0; step < 15; ++step) trainer.step(batch_of(step, Dtype::f32));
+      EXPECT_EQ(trainer.dead_latents() > 0, activation == Activation::topk);
+      set_threads(before);
+      std::vector<std::vector<double>> all;
+      for (const auto& [name, tensor] : trainer.state().tensors) {
+        if (tensor.dtype() == Dtype::f32) all.push_back(testing::to_double(tensor));
+      }
+      return all;
+    };
+    EXPECT_EQ(run(1), run(2)) << name_of(activation);
+  }
 }
 
 TEST_F(TrainerTest, AuxiliaryLossReachesDeadEncoderRowsAndNoLiveOnes) {

@@ -1,6 +1,6 @@
 #include "ops/gather_rows/gather_rows.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/gradient_check.h"
 
 namespace sae {
 namespace {
@@ -8,17 +8,43 @@ namespace {
 using testing::CpuTest;
 using testing::random_tensor;
 
-class GatherRows : public CpuTest {};
+class GatherRows : public CpuTest {
+ protected:
+  static Tensor gathered(const Variable& table, const Tensor& index) {
+    return std::get<Tensor>(gather_rows(table, index).value);
+  }
+};
 
 TEST_F(GatherRows, ValuesByHand) {
   const Tensor table = f32({3, 2}, {1, 2, 3, 4, 5, 6});
-  const Tensor y = gather_rows(table, i32({4}, {2, 0, 2, 1}));
+  const Tensor y = gathered(table, i32({4}, {2, 0, 2, 1}));
   EXPECT_EQ(y.describe(), "f32 [4, 2]");
   EXPECT_THAT(y.to_vector<float>(), ::testing::ElementsAre(5, 6, 1, 2, 5, 6, 3, 4));
   const Tensor tokens = Tensor::from(device_, {2}, std::vector<uint16_t>{1, 0});
-  EXPECT_THAT(gather_rows(table.to(Dtype::f64), tokens).to_vector<double>(), ::testing::ElementsAre(3, 4, 1, 2));
-  EXPECT_EQ(gather_rows(table.to(Dtype::bf16), tokens).to(Dtype::f32).to_vector<float>(),
+  EXPECT_THAT(gathered(table.to(Dtype::f64), tokens).to_vector<double>(), ::testing::ElementsAre(3, 4, 1, 2));
+  EXPECT_EQ(gathered(table.to(Dtype::bf16), tokens).to(Dtype::f32).to_vector<float>(),
             (std::vector<float>{3, 4, 1, 2}));
+}
+
+TEST_F(GatherRows, TheRowsOfAVectorAreItsElements) {
+  const Tensor y = gathered(f32({3}, {1, 2, 3}), i32({2}, {2, 0}));
+  EXPECT_EQ(y.describe(), "f32 [2]");
+  EXPECT_THAT(y.to_vector<float>(), ::testing::ElementsAre(3, 1));
+}
+
+TEST_F(GatherRows, Gradient) {
+  Parameter table = testing::random_parameter(device_, "table", {5, 3}, 1);
+  Parameter vector = testing::random_parameter(device_, "vector", {5}, 2);
+  const Tensor index = i32({4}, {4, 1, 4, 0});  // 4 is listed twice, 2 and 3 are not
+  EXPECT_LT(testing::gradient_error({&table}, [&](Tape& tape) { return gather_rows(tape.watch(table), index); }),
+            testing::gradient_tolerance);
+  EXPECT_LT(testing::gradient_error({&vector}, [&](Tape& tape) { return gather_rows(tape.watch(vector), index); }),
+            testing::gradient_tolerance);
+  Tape tape;
+  const Variable y = gather_rows(tape.watch(table), index);
+  table.gradient.clear();
+  tape.backward(y, y.value);
+  EXPECT_TRUE(std::holds_alternative<RowsGradient>(table.gradient.terms().at(0))) << "the table's gradient is written";
 }
 
 TEST_F(GatherRows, EdgeSizes) {
@@ -27,7 +53,7 @@ TEST_F(GatherRows, EdgeSizes) {
       const Tensor table = random_tensor(device_, {7, width}, Dtype::f32, 1);
       std::vector<int32_t> index;
       for (int64_t r = 0; r < rows; ++r) index.push_back(static_cast<int32_t>(r * 5 % 7));
-      const Tensor y = gather_rows(table, i32({rows}, index));
+      const Tensor y = gathered(table, i32({rows}, index));
       ASSERT_EQ(y.rows(), rows);
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t at = r * 5 % 7;
@@ -45,7 +71,8 @@ TEST_F(GatherRows, Refusals) {
   EXPECT_REFUSED(gather_rows(i32({1, 1}, {0}), i32({1}, {0})), "gather_rows: expected a table");
   Tape tape;
   Parameter parameter("table", table);
-  EXPECT_REFUSED(gather_rows(tape.watch(parameter), i32({1}, {0})), "gather_rows: it has no backward");
+  EXPECT_REFUSED(gather_rows(tape.watch(parameter), Tensor::from(device_, {1}, std::vector<uint16_t>{0})),
+                 "gather_rows: f32 [3, 1] at u16 [1] has no backward");
 }
 
 }  // namespace

@@ -25,6 +25,25 @@ TEST_P(Topk, ValuesByHandInColumnOrder) {
   EXPECT_EQ(sparse(y).cols, 4);
 }
 
+class KeepTopk : public testing::CpuTest {};
+
+TEST_F(KeepTopk, IsTheSameChoiceAmongZeros) {
+  EXPECT_EQ(std::get<Tensor>(keep_topk(f32({2, 4}, {1, -2, 5, 3, -4, -1, -3, -2}), 2).value).to_vector<float>(),
+            (std::vector<float>{0, 0, 5, 3, 0, -1, 0, -2}));
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    for (const int64_t cols : {1, 33, 257}) {
+      const Tensor x = testing::random_tensor(device_, {17, cols}, dtype, 3);
+      for (const int64_t k : {int64_t{1}, (cols + 1) / 2, cols}) {
+        EXPECT_EQ(testing::to_double(std::get<Tensor>(keep_topk(x, k).value)), testing::dense_values(topk(x, k).value));
+      }
+    }
+  }
+  Parameter x = testing::random_parameter(device_, "x", {5, 9}, 1);
+  EXPECT_LT(testing::gradient_error({&x}, [&](Tape& tape) { return keep_topk(tape.watch(x), 3); }),
+            testing::gradient_tolerance);
+  EXPECT_REFUSED(keep_topk(f32({1, 2}, {1, 2}), 3), "topk: expected 1 <= k <= 2");
+}
+
 TEST_P(Topk, TiesGoToTheLowerColumn) {
   EXPECT_EQ(columns(topk(f32({1, 6}, {7, 1, 7, 7, 1, 7}), 3)), (std::vector<int32_t>{0, 2, 3}));
   // Rows long enough for the filter: all equal, and one value above many ties.
