@@ -68,7 +68,7 @@ struct ReconstructionLossNode final : Node {
 
   void backward(const Value& gradient, Gradients& to) override {
     const double g = require_dense(op, gradient).to(Dtype::f64).data<double>()[0];
-    const double factor = g * 2 * scale / static_cast<double>(residual.elements());
+    const double factor = residual.elements() == 0 ? 0.0 : g * 2 * scale / static_cast<double>(residual.elements());
     if (to.wanted(0)) to.add(0, with_stored_values(z, scaled(products, factor)));
     if (to.wanted(1)) to.add(1, DeferredProduct{with_stored_values(z, scaled(stored_values(z), factor)), residual});
     if (to.wanted(2)) to.add(2, Value(scaled(column_sum(residual), factor)));
