@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "engine/column_kernels.h"
 #include "engine/error.h"
 #include "engine/gradient_device.h"
 #include "engine/parallel.h"
@@ -194,10 +195,8 @@ Tensor column_sum(const Value& value) {
     std::vector<double> sum(static_cast<size_t>(cols), 0.0);
     const T* values = stored.data<T>();
     if (std::holds_alternative<Tensor>(value)) {
-      parallel_for(cols, 64, [&](int64_t begin, int64_t end) {
-        for (int64_t row = 0; row < stored.rows(); ++row) {
-          for (int64_t col = begin; col < end; ++col) sum[static_cast<size_t>(col)] += values[row * cols + col];
-        }
+      parallel_for(cols, column_block, [&](int64_t begin, int64_t end) {
+        column_block_sums(values + begin, stored.rows(), cols, end - begin, sum.data() + begin);
       });
     } else {
       const auto groups = group_by_column(value);

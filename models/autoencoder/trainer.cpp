@@ -37,9 +37,10 @@ void check(const TrainingOptions& options) {
 
 namespace {
 
-/// ReLU's latents are compressed below this part of active ones: where the sparse products overtake the dense ones
-/// (between a sixth and a fourteenth on the processors that were measured).
-constexpr double compressed_below = 0.1;
+/// ReLU's latents are compressed once less than the first part of them was active, and dense again above the second:
+/// the sparse products overtake the dense ones between a sixth and a fourteenth on the processors that were measured.
+/// Two numbers, so that a run near one of them does not go to and fro.
+constexpr double compressed_below = 0.08, dense_above = 0.1;
 
 RowConstraint constraint_of(const Autoencoder& autoencoder, const Parameter& parameter) {
   return &parameter == &autoencoder.decoder() ? RowConstraint::unit_norm : RowConstraint::none;
@@ -86,8 +87,9 @@ TapeReport Trainer::profile(const Tensor& x) {
 }
 
 StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
-  const bool few_active = last_l0_ < compressed_below * static_cast<double>(autoencoder_.options().latents);
-  PassOptions how{options_.precision, few_active ? LatentLayout::compressed : LatentLayout::dense, options_.fused,
+  const double active = last_l0_ / static_cast<double>(autoencoder_.options().latents);
+  compressed_ = compressed_ ? active <= dense_above : active < compressed_below;
+  PassOptions how{options_.precision, compressed_ ? LatentLayout::compressed : LatentLayout::dense, options_.fused,
                   options_.scoring};
   if (packs_encoder()) {
     panels_.refresh(autoencoder_.encoder());

@@ -97,8 +97,9 @@ class Trainer {
   std::vector<int64_t> rows_since_fired_;
   int64_t steps_done_ = 0;
   int64_t rows_seen_ = 0;
-  EncoderPanels panels_;  // of the encoder's present version, for topk
-  double last_l0_;        // decides the layout of relu's latents in the next step
+  EncoderPanels panels_;     // of the encoder's present version, for topk
+  double last_l0_;           // decides the layout of relu's latents in the next step, with
+  bool compressed_ = false;  // the layout they had
 };
 
 }  // namespace sae

@@ -56,6 +56,7 @@ Trainer::State Trainer::state() const {
                              Tensor::from(device, {static_cast<int64_t>(rows_since_fired_.size())}, rows_since_fired_));
   state.tensors.emplace_back("progress", Tensor::from(device, {2}, std::vector<int64_t>{steps_done_, rows_seen_}));
   state.tensors.emplace_back("last_l0", Tensor::scalar(device, last_l0_));
+  state.tensors.emplace_back("latents_compressed", Tensor::scalar(device, int64_t{compressed_}));
   return state;
 }
 
@@ -81,6 +82,7 @@ void Trainer::restore(const State& state) {
   steps_done_ = progress.data<int64_t>()[0];
   rows_seen_ = progress.data<int64_t>()[1];
   last_l0_ = saved.get("last_l0", {1}, Dtype::f64).data<double>()[0];
+  compressed_ = saved.get("latents_compressed", {1}, Dtype::i64).data<int64_t>()[0] != 0;
 }
 
 }  // namespace sae

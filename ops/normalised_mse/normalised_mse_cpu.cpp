@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/column_kernels.h"
 #include "engine/ordered_sum.h"
 
 namespace sae::cpu {
@@ -31,23 +32,16 @@ void scaled_difference(const T* a, const T* b, T factor, T* out, int64_t count) 
 
 template <class T>
 SquareSums square_sums(const T* x, int64_t rows, int64_t cols) {
-  constexpr int64_t block = 64;  // columns whose means are held at once
   SquareSums sums;
-  sums.about_mean = ordered_sum(cols, block, [&](int64_t first, int64_t last) {
-    std::array<double, block> mean{};
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t col = first; col < last; ++col) mean[static_cast<size_t>(col - first)] += x[row * cols + col];
-    }
+  sums.about_mean = ordered_sum(cols, column_block, [&](int64_t first, int64_t last) {
+    std::array<double, column_block> mean{};
+    column_block_sums(x + first, rows, cols, last - first, mean.data());
     for (double& m : mean) m /= static_cast<double>(rows);
-    double sum = 0;
-    for (int64_t row = 0; row < rows; ++row) {
-      sum += lane_sum(last - first,
-                      [&](int64_t i) { return square(x[row * cols + first + i] - mean[static_cast<size_t>(i)]); });
-    }
-    return sum;
+    return column_block_squares(x + first, rows, cols, last - first, mean.data());
   });
-  sums.about_zero = ordered_sum(rows * cols, grain_for(1), [&](int64_t begin, int64_t end) {
-    return lane_sum(end - begin, [&](int64_t i) { return square(x[begin + i]); });
+  const std::array<double, column_block> zeros{};
+  sums.about_zero = ordered_sum(cols, column_block, [&](int64_t first, int64_t last) {
+    return column_block_squares(x + first, rows, cols, last - first, zeros.data());
   });
   return sums;
 }
