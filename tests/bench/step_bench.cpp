@@ -7,9 +7,11 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/files/npy.h"
 #include "engine/parallel.h"
 #include "engine/simd.h"
 #include "experiments/common/model_option.h"
@@ -98,24 +100,78 @@ void encode_alone(int64_t runs, const Tensor& x, const Autoencoder& model, doubl
   fmt::print("packing the encoder: {:8.2f} ms\n", ms);
 }
 
-void steps(int64_t runs, const Tensor& x, const AutoencoderOptions& model, double reference_ms) {
-  const TrainingOptions training{
-      .learning_rate = 1e-4, .batch_size = x.rows(), .steps = 1000, .dead_after = 1'000'000'000};
-  Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(x.device(), {x.cols()}, Dtype::f32), 1), training);
-  const double ms = median_ms(runs, [&] { trainer.step(x); });
-  fmt::print("step: {:8.2f} ms, {:.2f} of the bf16 product, {:.0f} rows a second\n{}\n", ms, ms / reference_ms,
-             static_cast<double>(x.rows()) / ms * 1000, trainer.profile(x).to_string());
+int64_t bytes_of(const Trainer::State& state) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : state.tensors) bytes += tensor.bytes();
+  return bytes;
 }
 
-void measure(Device& device, const Shape4& s, int64_t runs, bool whole_steps) {
+/// Makes the first `dead` latents dead for good: they have not fired for long, and their bias keeps them from it.
+void kill_latents(Trainer& trainer, int64_t dead) {
+  Trainer::State state = trainer.state();
+  for (auto& [name, tensor] : state.tensors) {
+    if (name == "rows_since_fired") {
+      std::vector<int64_t> rows = tensor.to_vector<int64_t>();
+      std::fill_n(rows.begin(), dead, int64_t{2'000'000'000});
+      tensor = Tensor::from(tensor.device(), tensor.shape(), rows);
+    } else if (name == "encoder_bias") {
+      std::vector<float> bias = tensor.to_vector<float>();
+      std::fill_n(bias.begin(), dead, -1000.0f);
+      tensor = Tensor::from(tensor.device(), tensor.shape(), bias);
+    }
+  }
+  trainer.restore(state);
+}
+
+void steps(int64_t runs, const Tensor& rows, AutoencoderOptions model, int64_t dead, double reference_ms) {
+  const auto device = Device::open(DeviceKind::cpu);  // one of its own, so that its peak is that of the steps
+  const Tensor x = rows.to(*device);
+  const TrainingOptions training{.learning_rate = 1e-4,
+                                 .batch_size = x.rows(),
+                                 .steps = 1000,
+                                 .dead_after = 1'000'000'000,
+                                 .precision = Precision::bf16};
+  if (dead > 0) model.k_aux = default_k_aux(model.width, model.latents);
+  Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {x.cols()}, Dtype::f32), 1), training);
+  if (dead > 0) kill_latents(trainer, dead);
+  const double ms = median_ms(runs, [&] { trainer.step(x); });
+  fmt::print("step: {:8.2f} ms, {:.2f} of the bf16 product, {:.0f} rows a second, {} latents dead\n{}\n", ms,
+             ms / reference_ms, static_cast<double>(x.rows()) / ms * 1000, trainer.dead_latents(),
+             trainer.profile(x).to_string());
+  const auto kept = static_cast<double>(bytes_of(trainer.state()));
+  const auto peak = static_cast<double>(device->memory().peak);
+  fmt::print(
+      "peak memory {:.1f} MB: {:.2f} of parameters, optimiser state and averages ({:.1f} MB); the batch is {:.1f} "
+      "MB\n",
+      peak * 1e-6, peak / kept, kept * 1e-6, static_cast<double>(x.bytes()) * 1e-6);
+  CHECK(peak < 3 * kept + static_cast<double>(x.bytes()), "step_bench: the step takes more memory than it may");
+}
+
+/// What is measured, and on which rows (empty: of a known structure).
+struct Choice {
+  bool encoding = true, steps = true;
+  int64_t dead = 0;
+  std::string rows;
+};
+
+Tensor read_rows(Device& device, const std::string& path, const Shape4& s) {
+  const NpyFile file(path);
+  const Tensor rows = file.read(device);
+  CHECK(rows.dtype() == Dtype::f32 && rows.shape() == Shape({s.batch, s.width}), "{}: {}, expected f32 [{}, {}]", path,
+        rows.describe(), s.batch, s.width);
+  return rows;
+}
+
+void measure(Device& device, const Shape4& s, int64_t runs, const Choice& choice) {
   fmt::print("\nbatch {} width {} latents {} k {}, {} threads\n", s.batch, s.width, s.latents, s.k, threads());
   const AutoencoderOptions options{.width = s.width, .latents = s.latents, .k = s.k};
   const Autoencoder model = Autoencoder::initialise(options, Tensor::zeros(device, {s.width}, Dtype::f32), 1);
-  const Tensor x = structured_rows(model.decoder().value(), s.batch, 2);
-  product_ms(s, runs, x, model.encoder().value(), Precision::f32);
+  const Tensor x =
+      choice.rows.empty() ? structured_rows(model.decoder().value(), s.batch, 2) : read_rows(device, choice.rows, s);
+  if (choice.encoding) product_ms(s, runs, x, model.encoder().value(), Precision::f32);
   const double reference_ms = product_ms(s, runs, x, model.encoder().value(), Precision::bf16);
-  encode_alone(runs, x, model, reference_ms);
-  if (whole_steps) steps(runs, x, options, reference_ms);
+  if (choice.encoding) encode_alone(runs, x, model, reference_ms);
+  if (choice.steps) steps(runs, x, options, choice.dead, reference_ms);
 }
 
 constexpr const char* description =
@@ -132,7 +188,9 @@ int bench(const Options& options) {
     shapes = {{options.get_integer("batch-size", 1, 1 << 20), options.get_integer("width", 1, 1 << 20),
                options.get_integer("latents", 1, 1 << 24), options.get_integer("k", 1, 1 << 20)}};
   }
-  for (const Shape4& shape : shapes) measure(*device, shape, runs, !options.get_flag("encode-only"));
+  const Choice choice{!options.get_flag("steps-only"), !options.get_flag("encode-only"),
+                      options.get_integer("dead", 0, 1 << 24), options.get_text("rows")};
+  for (const Shape4& shape : shapes) measure(*device, shape, runs, choice);
   return 0;
 }
 
@@ -147,6 +205,9 @@ int main(int argc, char** argv) {
       .integer("k", 32, "N", "active latents per row")
       .integer("runs", 9, "N", "timings of which the median is printed")
       .integer("threads", 0, "N", "processor threads; 0: all")
-      .flag("encode-only", "leave the steps out");
+      .integer("dead", 0, "N", "latents that are dead, so that the auxiliary loss is active")
+      .text("rows", "", "FILE", "train on these: .npy, float32 [batch-size, width]; else on rows of a known structure")
+      .flag("encode-only", "leave the steps out")
+      .flag("steps-only", "leave the encoder alone out, but for its bf16 product");
   return sae::run_program(options, argc, argv, [&] { return bench(options); });
 }
