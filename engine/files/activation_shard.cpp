@@ -28,8 +28,10 @@ uint32_t extend_checksum(uint32_t checksum, const void* data, size_t bytes) {
 }
 
 std::array<std::span<const std::byte>, 5> byte_columns(const ShardColumns& columns) {
-  return {columns.values, std::as_bytes(columns.norms), std::as_bytes(columns.documents),
-          std::as_bytes(columns.token_ids), std::as_bytes(columns.positions)};
+  const auto ids =
+      columns.wide_token_ids.empty() ? std::as_bytes(columns.token_ids) : std::as_bytes(columns.wide_token_ids);
+  return {columns.values, std::as_bytes(columns.norms), std::as_bytes(columns.documents), ids,
+          std::as_bytes(columns.positions)};
 }
 
 constexpr std::array<std::byte, alignment> zeros{};
@@ -99,6 +101,9 @@ void ActivationShard::read_header() {
   CHECK(rows_ > 0 && (tokens == 0 || tokens == rows_) && columns_checksum <= UINT32_MAX,
         "{}: {} rows, {} tokens and checksum {} are impossible", name(), rows_, tokens, columns_checksum);
   has_tokens_ = tokens > 0;
+  const int64_t token_bytes = json.has("token_bytes") ? json.at("token_bytes").integer() : 2;
+  CHECK(token_bytes == 2 || token_bytes == 4, "{}: token ids of {} bytes are unknown", name(), token_bytes);
+  has_wide_tokens_ = token_bytes == 4;
   checksum_ = static_cast<uint32_t>(columns_checksum);
   columns_begin_ = prefix_bytes + static_cast<int64_t>(length);
 }
@@ -122,7 +127,11 @@ void ActivationShard::place_columns() {
   columns_.values = column(description_.width, size_of(description_.dtype), "values");
   columns_.norms = as(column(1, 4, "norms"), float{});
   columns_.documents = as(column(per_token, 4, "documents"), int32_t{});
-  columns_.token_ids = as(column(per_token, 2, "token ids"), uint16_t{});
+  if (has_wide_tokens_) {
+    columns_.wide_token_ids = as(column(per_token, 4, "token ids"), int32_t{});
+  } else {
+    columns_.token_ids = as(column(per_token, 2, "token ids"), uint16_t{});
+  }
   columns_.positions = as(column(per_token, 2, "positions"), uint16_t{});
   CHECK(offset == file_.size(), "{}: its columns end at byte {}, the file at {}", name(), offset, file_.size());
 }
@@ -147,8 +156,9 @@ uint32_t write_shard(const std::string& path, const StoreDescription& descriptio
   const Json described = to_json(description);
   for (int64_t i = 0; i < described.size(); ++i) header.set(described.key(i), described.at(i));
   header.set("rows", rows)
-      .set("tokens", static_cast<int64_t>(columns.token_ids.size()))
-      .set("checksum", static_cast<int64_t>(checksum));
+      .set("tokens", static_cast<int64_t>(columns.token_ids.size() + columns.wide_token_ids.size()));
+  if (!columns.wide_token_ids.empty()) header.set("token_bytes", 4);
+  header.set("checksum", static_cast<int64_t>(checksum));
   std::string text = header.dump();
   text.append(static_cast<size_t>(padding(prefix_bytes + static_cast<int64_t>(text.size()))), ' ');
   CHECK(static_cast<int64_t>(text.size()) <= longest_header, "{}: the store's notes are too long", path);

@@ -30,10 +30,13 @@ StoreDescription read_description(const Json& json);
 
 /// The columns of a shard, row by row. Rows without tokens (an imported matrix) have norms only.
 struct ShardColumns {
-  std::span<const std::byte> values;    ///< [rows, width] of the description's dtype
-  std::span<const float> norms;         ///< Euclidean norm of each row
-  std::span<const int32_t> documents;   ///< from which document or source it comes; the store's writer says which
-  std::span<const uint16_t> token_ids;  ///< the token at whose place the row was taken
+  std::span<const std::byte> values;   ///< [rows, width] of the description's dtype
+  std::span<const float> norms;        ///< Euclidean norm of each row
+  std::span<const int32_t> documents;  ///< from which document or source it comes; the store's writer says which
+  /// The token at whose place the row was taken: in 16 bits where all of the shard's fit, else in 32; the other is
+  /// empty.
+  std::span<const uint16_t> token_ids;
+  std::span<const int32_t> wide_token_ids;
   std::span<const uint16_t> positions;  ///< its position in its context, from 0
 };
 
@@ -41,8 +44,8 @@ struct ShardColumns {
 std::string shard_name(int64_t index);
 
 /// One file of a store: "sae.rows", u32 length and u32 CRC-32 of the JSON header, the header (the description, rows,
-/// tokens: rows or 0, and the CRC-32 of what follows), then the columns in the order of ShardColumns, each padded with
-/// zeros to a multiple of 64 bytes. All little-endian.
+/// tokens: rows or 0, token_bytes: 4 where ids take 32 bits, and the CRC-32 of what follows), then the columns in the
+/// order of ShardColumns, each padded with zeros to a multiple of 64 bytes. All little-endian.
 class ActivationShard {
  public:
   /// Throws, naming the file, unless every byte of its header is as it was written and its size is what that says. The
@@ -67,6 +70,7 @@ class ActivationShard {
   StoreDescription description_;
   int64_t rows_ = 0;
   bool has_tokens_ = false;
+  bool has_wide_tokens_ = false;
   uint32_t checksum_ = 0;
   int64_t columns_begin_ = 0;
   ShardColumns columns_;

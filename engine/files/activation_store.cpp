@@ -69,6 +69,7 @@ void ActivationStore::collect_columns() {
     const ShardColumns& columns = shard.columns();
     norms_.insert(norms_.end(), columns.norms.begin(), columns.norms.end());
     token_ids_.insert(token_ids_.end(), columns.token_ids.begin(), columns.token_ids.end());
+    token_ids_.insert(token_ids_.end(), columns.wide_token_ids.begin(), columns.wide_token_ids.end());
     positions_.insert(positions_.end(), columns.positions.begin(), columns.positions.end());
     documents_.insert(documents_.end(), columns.documents.begin(), columns.documents.end());
   }

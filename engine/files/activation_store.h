@@ -29,7 +29,7 @@ class ActivationStore {
 
   /// Of each row. Without tokens (an imported matrix) all but the norms are empty.
   std::span<const float> norms() const { return norms_; }
-  std::span<const uint16_t> token_ids() const { return token_ids_; }
+  std::span<const int32_t> token_ids() const { return token_ids_; }
   std::span<const uint16_t> positions() const { return positions_; }
   std::span<const int32_t> documents() const { return documents_; }
 
@@ -47,8 +47,8 @@ class ActivationStore {
   std::vector<ActivationShard> shards_;
   std::vector<int64_t> starts_ = {0};  // the first row of each shard, and the number of rows
   std::vector<float> norms_;
-  std::vector<uint16_t> token_ids_, positions_;
-  std::vector<int32_t> documents_;
+  std::vector<uint16_t> positions_;
+  std::vector<int32_t> token_ids_, documents_;
 };
 
 }  // namespace sae

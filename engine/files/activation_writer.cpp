@@ -84,7 +84,7 @@ void ActivationWriter::reopen() {
   is_finished_ = false;
 }
 
-void ActivationWriter::append(std::span<const float> rows, std::span<const uint16_t> token_ids,
+void ActivationWriter::append(std::span<const float> rows, std::span<const int32_t> token_ids,
                               std::span<const uint16_t> positions, std::span<const int32_t> documents) {
   CHECK(!is_finished_, "{}: the store is finished; nothing can be appended", folder_);
   const auto width = static_cast<size_t>(description_.width);
@@ -97,6 +97,9 @@ void ActivationWriter::append(std::span<const float> rows, std::span<const uint1
   CHECK(token_ids.size() == expected && positions.size() == expected && documents.size() == expected,
         "{}: {} rows came with {} token ids, {} positions and {} documents", folder_, count, token_ids.size(),
         positions.size(), documents.size());
+
+  CHECK(std::all_of(token_ids.begin(), token_ids.end(), [](int32_t id) { return id >= 0; }),
+        "{}: token ids below 0 came", folder_);
 
   const size_t row_bytes = width * static_cast<size_t>(size_of(description_.dtype));
   std::vector<std::byte> values(count * row_bytes);
@@ -128,7 +131,14 @@ void ActivationWriter::append(std::span<const float> rows, std::span<const uint1
 void ActivationWriter::flush() {
   if (norms_.empty()) return;
   const std::string name = path(shard_name(static_cast<int64_t>(shards_.size())));
-  const uint32_t checksum = write_shard(name, description_, {values_, norms_, documents_, token_ids_, positions_});
+  const bool wide = std::any_of(token_ids_.begin(), token_ids_.end(), [](int32_t id) { return id > UINT16_MAX; });
+  std::vector<uint16_t> narrow_ids;
+  if (!wide) {
+    for (const int32_t id : token_ids_) narrow_ids.push_back(static_cast<uint16_t>(id));
+  }
+  const std::span<const int32_t> wide_ids = wide ? std::span<const int32_t>(token_ids_) : std::span<const int32_t>();
+  const uint32_t checksum =
+      write_shard(name, description_, {values_, norms_, documents_, narrow_ids, wide_ids, positions_});
   shards_.push_back({static_cast<int64_t>(norms_.size()), checksum});
   complete_rows_ += static_cast<int64_t>(norms_.size());
   values_.clear();

@@ -34,7 +34,7 @@ class ActivationWriter {
   /// Appends rows (row-major, a multiple of the width). They never part: one call's rows come to stand in one shard, so
   /// that a writer of whole contexts resumes at a context. Either every append has tokens (all three spans one element
   /// per row) or none has. Throws, naming the row, on NaN and infinity, and then appends none of them.
-  void append(std::span<const float> rows, std::span<const uint16_t> token_ids = {},
+  void append(std::span<const float> rows, std::span<const int32_t> token_ids = {},
               std::span<const uint16_t> positions = {}, std::span<const int32_t> documents = {});
   /// Writes the last shard and store.json. Without it the store is unfinished, and no reader takes it.
   void finish();
@@ -59,8 +59,8 @@ class ActivationWriter {
   // The shard being filled.
   std::vector<std::byte> values_;
   std::vector<float> norms_;
-  std::vector<int32_t> documents_;
-  std::vector<uint16_t> token_ids_, positions_;
+  std::vector<int32_t> documents_, token_ids_;
+  std::vector<uint16_t> positions_;
 };
 
 }  // namespace sae

@@ -1,6 +1,7 @@
 #include "engine/files/row_selection.h"
 
 #include <algorithm>
+#include <set>
 
 #include "engine/error.h"
 
@@ -26,18 +27,17 @@ RowSelection::RowSelection(const ActivationStore& store, const RowFilter& filter
         filter.max_norm_multiple);
   CHECK(filter.skip_tokens.empty() || !store.token_ids().empty(),
         "{}: its rows have no token ids, so no tokens can be skipped", store.folder());
-  std::vector<bool> is_skipped(UINT16_MAX + 1);
   for (const int64_t token : filter.skip_tokens) {
-    CHECK(token >= 0 && token <= UINT16_MAX, "row filter: expected token ids from 0 to {}, got {}", UINT16_MAX, token);
-    is_skipped[static_cast<size_t>(token)] = true;
+    CHECK(token >= 0 && token <= INT32_MAX, "row filter: expected token ids from 0 to {}, got {}", INT32_MAX, token);
   }
+  const std::set<int64_t> skipped(filter.skip_tokens.begin(), filter.skip_tokens.end());
   const double longest = filter.max_norm_multiple * static_cast<double>(median_norm_);
   const bool has_tokens = !store.token_ids().empty();
   for (int64_t row = 0; row < store.rows(); ++row) {
     const auto i = static_cast<size_t>(row);
     if (has_tokens && store.positions()[i] < filter.skip_positions) {
       ++dropped_positions_;
-    } else if (has_tokens && is_skipped[store.token_ids()[i]]) {
+    } else if (has_tokens && !skipped.empty() && skipped.contains(store.token_ids()[i])) {
       ++dropped_tokens_;
     } else if (filter.max_norm_multiple > 0 && static_cast<double>(store.norms()[i]) > longest) {
       ++dropped_norms_;

@@ -99,16 +99,21 @@ class TokenIdContexts final : public ContextSource {
  public:
   TokenIdContexts(const std::string& path, int64_t length, int64_t vocabulary) : name_(path) {
     const NpyFile file(path);
-    CHECK(file.dtype() == Dtype::u16 && file.shape().rank() == 2 && file.shape().cols() == length,
-          "{}: expected token ids u16 [contexts, {}], got {} {}", path, length, name_of(file.dtype()),
+    const bool narrow = file.dtype() == Dtype::u16;
+    CHECK((narrow || file.dtype() == Dtype::i32) && file.shape().rank() == 2 && file.shape().cols() == length,
+          "{}: expected token ids u16 or i32 [contexts, {}], got {} {}", path, length, name_of(file.dtype()),
           file.shape().to_string());
     const auto device = Device::open(DeviceKind::cpu);
-    const std::vector<uint16_t> ids = file.read(*device).to_vector<uint16_t>();
-    ids_.assign(ids.begin(), ids.end());
+    const Tensor ids = file.read(*device);
+    if (narrow) {
+      ids_.assign(ids.data<uint16_t>(), ids.data<uint16_t>() + ids.elements());
+    } else {
+      ids_ = ids.to_vector<int32_t>();
+    }
     length_ = length;
     for (size_t i = 0; i < ids_.size(); ++i) {
-      CHECK(ids_[i] < vocabulary, "{}: token {} at position {} of context {}; the model has {}", path, ids_[i],
-            static_cast<int64_t>(i) % length, static_cast<int64_t>(i) / length, vocabulary);
+      CHECK(0 <= ids_[i] && ids_[i] < vocabulary, "{}: token {} at position {} of context {}; the model has {}", path,
+            ids_[i], static_cast<int64_t>(i) % length, static_cast<int64_t>(i) / length, vocabulary);
     }
     CHECK(!ids_.empty(), "{}: holds no contexts", path);
   }

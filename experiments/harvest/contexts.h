@@ -44,7 +44,7 @@ class ContextSource {
 /// end that fills no context is left out. Throws where there is not one whole context.
 std::unique_ptr<ContextSource> text_contexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length);
 
-/// A NumPy file u16 [contexts, length] of token ids. Throws on another dtype or length.
+/// A NumPy file u16 or i32 [contexts, length] of token ids. Throws on another dtype or length.
 std::unique_ptr<ContextSource> token_id_contexts(const std::string& path, int64_t length, int64_t vocabulary);
 
 }  // namespace sae

@@ -36,9 +36,8 @@ void skip(ContextSource& source, int64_t contexts) {
 /// Appends a batch whose first context is the output's `first_context`, but for those contexts that the sink has.
 void append(const Tensor& activations, const ContextBatch& batch, int64_t length, int64_t first_context,
             RowSink& sink) {
-  std::vector<uint16_t> token_ids, positions;
+  std::vector<uint16_t> positions;
   for (size_t i = 0; i < batch.ids.size(); ++i) {
-    token_ids.push_back(static_cast<uint16_t>(batch.ids[i]));
     positions.push_back(static_cast<uint16_t>(static_cast<int64_t>(i) % length));
   }
   const float* rows = activations.data<float>();
@@ -48,7 +47,7 @@ void append(const Tensor& activations, const ContextBatch& batch, int64_t length
     if (first_context * length + static_cast<int64_t>(at) < sink.rows()) continue;
     const auto count = static_cast<size_t>(length);
     sink.append({rows + static_cast<int64_t>(at) * width, static_cast<size_t>(length * width)},
-                std::span(token_ids).subspan(at, count), std::span(positions).subspan(at, count),
+                std::span(batch.ids).subspan(at, count), std::span(positions).subspan(at, count),
                 std::span(batch.documents).subspan(at, count));
   }
 }
@@ -83,9 +82,7 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
   const int64_t length = options.context_length;
   CHECK(!sinks.empty() && sinks.size() == options.places.size(), "harvest: {} outputs for {} places", sinks.size(),
         options.places.size());
-  CHECK(length > 0 && length <= 65536 && model.sizes().vocabulary <= 65536,
-        "harvest: positions and token ids are stored in 16 bits; contexts of {} and a vocabulary of {} do not fit",
-        length, model.sizes().vocabulary);
+  CHECK(length > 0 && length <= 65536, "harvest: positions are stored in 16 bits; contexts of {} do not fit", length);
   HarvestResult result;
   result.contexts = std::numeric_limits<int64_t>::max();
   for (const RowSink* sink : sinks) result.contexts = std::min(result.contexts, sink->rows() / length);

@@ -43,7 +43,7 @@ void declare(Options& options) {
   options.group("What is read");
   options.text("text", "PATH",
                "a .jsonl file of documents (from prepare_text), a plain text file, or a folder of .txt and .md files");
-  options.text("token-ids", "FILE.npy", "contexts as token ids instead, u16 [contexts, length]");
+  options.text("token-ids", "FILE.npy", "contexts as token ids instead, u16 or i32 [contexts, length]");
   options.text("import", "FILE", "no model: the rows of a matrix, .npy or .safetensors, as activations");
   options.text("tensor", "NAME", "with --import: which tensor of a .safetensors file");
   options.integer("tokens", 0, "N",

@@ -1,5 +1,6 @@
 #include "experiments/harvest/row_sink.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <vector>
@@ -18,7 +19,7 @@ class StoreSink final : public RowSink {
     write_file(path + "/harvest.conf", options, IfExists::replace);
   }
   int64_t rows() const override { return writer_.rows(); }
-  void append(std::span<const float> rows, std::span<const uint16_t> token_ids, std::span<const uint16_t> positions,
+  void append(std::span<const float> rows, std::span<const int32_t> token_ids, std::span<const uint16_t> positions,
               std::span<const int32_t> documents) override {
     if (writer_.is_finished()) writer_.reopen();  // an earlier run stored fewer tokens
     writer_.append(rows, token_ids, positions, documents);
@@ -38,7 +39,7 @@ class FileSink final : public RowSink {
           path_);
   }
   int64_t rows() const override { return static_cast<int64_t>(values_.size()) / description_.width; }
-  void append(std::span<const float> rows, std::span<const uint16_t> token_ids, std::span<const uint16_t> positions,
+  void append(std::span<const float> rows, std::span<const int32_t> token_ids, std::span<const uint16_t> positions,
               std::span<const int32_t> documents) override {
     for (size_t i = 0; i < rows.size(); ++i) {
       CHECK(std::isfinite(rows[i]), "{}: row {} holds NaN or infinity; such rows cannot be stored", path_,
@@ -57,7 +58,11 @@ class FileSink final : public RowSink {
     const Tensor activations = Tensor::from(*device, {count, description_.width}, values_);
     tensors.push_back({"activations", activations.to(description_.dtype)});
     if (!token_ids_.empty()) {
-      tensors.push_back({"token_ids", Tensor::from(*device, {count}, token_ids_)});
+      const bool wide = std::any_of(token_ids_.begin(), token_ids_.end(), [](int32_t id) { return id > UINT16_MAX; });
+      std::vector<uint16_t> narrow;
+      for (const int32_t id : token_ids_) narrow.push_back(static_cast<uint16_t>(id));
+      tensors.push_back(
+          {"token_ids", wide ? Tensor::from(*device, {count}, token_ids_) : Tensor::from(*device, {count}, narrow)});
       tensors.push_back({"positions", Tensor::from(*device, {count}, positions_)});
       tensors.push_back({"documents", Tensor::from(*device, {count}, documents_)});
     }
@@ -76,8 +81,8 @@ class FileSink final : public RowSink {
   std::string options_;
   bool replace_ = false;
   std::vector<float> values_;
-  std::vector<uint16_t> token_ids_, positions_;
-  std::vector<int32_t> documents_;
+  std::vector<uint16_t> positions_;
+  std::vector<int32_t> token_ids_, documents_;
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ void ReportFolder::write_text(int64_t vocabulary, const std::function<std::strin
   const auto shard = static_cast<size_t>(contexts_in_shard * context_length_);
   for (size_t begin = 0, number_of = 0; begin < ids.size(); begin += shard, ++number_of) {
     const auto some = ids.subspan(begin, std::min(shard, ids.size() - begin));
-    write_data(fmt::format("text/{}", number_of), list_of(some, [](uint16_t id) { return fmt::format("{}", id); }));
+    write_data(fmt::format("text/{}", number_of), list_of(some, [](int32_t id) { return fmt::format("{}", id); }));
   }
 }
 

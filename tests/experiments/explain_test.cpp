@@ -59,7 +59,8 @@ class Explain : public testing::CpuTest {
     ActivationWriter writer(folder_.path(name), description, IfStoreExists::refuse);
     const SitePlace place = {1, Site::resid_post};
     const Tensor rows = model_->activations(model_->tokens(ids_), length, {&place, 1})[0];
-    std::vector<uint16_t> tokens(ids_.begin(), ids_.end()), positions;
+    const std::vector<int32_t> tokens(ids_.begin(), ids_.end());
+    std::vector<uint16_t> positions;
     for (size_t i = 0; i < ids_.size(); ++i) positions.push_back(static_cast<uint16_t>(i % length));
     const std::vector<int32_t> documents(ids_.size(), 0);
     const std::span<const float> values(rows.data<float>(), static_cast<size_t>(rows.elements()));

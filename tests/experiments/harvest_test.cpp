@@ -212,9 +212,13 @@ TEST_F(Harvest, TokenIdsAndAFirstContext) {
   EXPECT_EQ(file.read(device_, "activations").describe(), "f32 [16, 64]");
   EXPECT_EQ(file.metadata("model"), "tiny, Q4_1 dequantised");
   EXPECT_EQ(file.metadata("options"), "layer = 1\n");
+  write_npy(folder_.path("wide.npy"), Tensor::from(device_, {3, 8}, std::vector<int32_t>(ids.begin(), ids.end())),
+            IfExists::refuse);
+  EXPECT_EQ(token_id_contexts(folder_.path("wide.npy"), length, 17)->next(3).ids,
+            std::vector<int32_t>(ids.begin(), ids.end()));
   EXPECT_REFUSED(sink("ids.safetensors"), "exists already");
   EXPECT_REFUSED(token_id_contexts(folder_.path("ids.npy"), 7, 17),
-                 "expected token ids u16 [contexts, 7], got u16 [3, 8]");
+                 "expected token ids u16 or i32 [contexts, 7], got u16 [3, 8]");
   EXPECT_REFUSED(token_id_contexts(folder_.path("ids.npy"), 8, 16),
                  "token 16 at position 7 of context 1; the model has 16");
 }

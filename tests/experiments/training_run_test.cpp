@@ -29,12 +29,13 @@ void write_split(const std::string& folder, const std::string& split, int64_t co
   for (int64_t c = 0; c < contexts; ++c) {
     const Philox random(seed, static_cast<uint64_t>(c));
     std::vector<float> rows(static_cast<size_t>(context * width), 1.0f);
-    std::vector<uint16_t> tokens(context), positions(context);
+    std::vector<int32_t> tokens(context);
+    std::vector<uint16_t> positions(context);
     std::vector<int32_t> documents(context, static_cast<int32_t>(c));
     for (int64_t p = 0; p < context; ++p) {
       const auto at = static_cast<size_t>(p);
       positions[at] = static_cast<uint16_t>(p);
-      tokens[at] = static_cast<uint16_t>(random.word(static_cast<uint64_t>(p)) % 100);
+      tokens[at] = static_cast<int32_t>(random.word(static_cast<uint64_t>(p)) % 100);
       for (uint64_t j = 0; j < 3; ++j) {
         const uint64_t draw = 100 + static_cast<uint64_t>(p) * 8 + j;
         const auto feature = static_cast<int64_t>(random.below(draw, 40));

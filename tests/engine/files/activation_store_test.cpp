@@ -34,11 +34,12 @@ void append_contexts(ActivationWriter& writer, int64_t rows) {
   while (writer.rows() < rows) {
     const int64_t first = writer.rows();
     std::vector<float> values;
-    std::vector<uint16_t> tokens, positions;
+    std::vector<int32_t> tokens;
+    std::vector<uint16_t> positions;
     std::vector<int32_t> documents;
     for (int64_t i = 0; i < context; ++i) {
       for (int64_t column = 0; column < width; ++column) values.push_back(value(first + i, column));
-      tokens.push_back(static_cast<uint16_t>(1000 + first + i));
+      tokens.push_back(static_cast<int32_t>(1000 + first + i));
       positions.push_back(static_cast<uint16_t>(i));
       documents.push_back(static_cast<int32_t>(first / context));
     }
@@ -109,13 +110,36 @@ TEST_F(Store, SameRowsGiveTheSameBytes) {
   }
 }
 
+TEST_F(Store, TokenIdsOfLargeVocabularies) {
+  // a shard whose ids need 32 bits, and one whose ids do not
+  ActivationWriter writer(folder_.path("s"), description(), IfStoreExists::refuse, 2 * width * 4);
+  const std::vector<float> rows(2 * width, 1.0f);
+  const std::vector<uint16_t> positions = {0, 1};
+  const std::vector<int32_t> documents = {0, 0};
+  writer.append(rows, std::vector<int32_t>{65535, 262143}, positions, documents);
+  writer.append(rows, std::vector<int32_t>{65535, 2}, positions, documents);
+  EXPECT_THAT(
+      [&] {
+        writer.append(rows, std::vector<int32_t>{-1, 2}, positions, documents);
+      },
+      ThrowsMessage<Error>(HasSubstr("token ids below 0")));
+  writer.finish();
+  const ActivationStore store = open("s");
+  EXPECT_THAT(std::vector<int32_t>(store.token_ids().begin(), store.token_ids().end()),
+              ElementsAre(65535, 262143, 65535, 2));
+  const ActivationShard wide(folder_.path("s/shard-00000.act")), narrow(folder_.path("s/shard-00001.act"));
+  EXPECT_EQ(wide.columns().wide_token_ids.size(), 2u);
+  EXPECT_EQ(narrow.columns().token_ids.size(), 2u);
+}
+
 TEST_F(Store, ImportedMatricesHaveNoTokens) {
   ActivationWriter writer(folder_.path("s"), description(), IfStoreExists::refuse);
   writer.append(std::vector<float>{3, 0, 4, 0, 0, 0});
-  const std::vector<uint16_t> token = {1};
+  const std::vector<int32_t> token = {1};
+  const std::vector<uint16_t> position = {1};
   EXPECT_THAT(
       [&] {
-        writer.append(std::vector<float>{1, 2, 3}, token, token, std::vector<int32_t>{0});
+        writer.append(std::vector<float>{1, 2, 3}, token, position, std::vector<int32_t>{0});
       },
       ThrowsMessage<Error>(HasSubstr("some rows have tokens and some not")));
   writer.finish();
@@ -128,7 +152,8 @@ TEST_F(Store, ImportedMatricesHaveNoTokens) {
 TEST_F(Store, RefusesRowsThatAreNotNumbers) {
   ActivationWriter writer(folder_.path("s"), description(Dtype::bf16), IfStoreExists::refuse);
   append_contexts(writer, 4);
-  const std::vector<uint16_t> tokens = {7, 8}, positions = {0, 1};
+  const std::vector<int32_t> tokens = {7, 8};
+  const std::vector<uint16_t> positions = {0, 1};
   const std::vector<int32_t> documents = {0, 0};
   for (const float bad : {NAN, INFINITY, -INFINITY, 3.4e38f /* infinity once rounded to bf16 */}) {
     EXPECT_THAT(
@@ -142,10 +167,11 @@ TEST_F(Store, RefusesRowsThatAreNotNumbers) {
 
 TEST_F(Store, RefusesRowsThatDoNotFit) {
   ActivationWriter writer(folder_.path("s"), description(), IfStoreExists::refuse);
+  const std::vector<int32_t> two_ids = {1, 2};
   const std::vector<uint16_t> two = {1, 2};
   EXPECT_THAT([&] { writer.append(std::vector<float>(4)); }, ThrowsMessage<Error>(HasSubstr("no whole rows")));
-  EXPECT_THROW(writer.append(std::vector<float>(3), two, two, std::vector<int32_t>(2)), Error);
-  EXPECT_THROW(writer.append(std::vector<float>(6), two, two, {}), Error);
+  EXPECT_THROW(writer.append(std::vector<float>(3), two_ids, two, std::vector<int32_t>(2)), Error);
+  EXPECT_THROW(writer.append(std::vector<float>(6), two_ids, two, {}), Error);
   EXPECT_THROW(writer.append(std::vector<float>(6), {}, two, {}), Error);
   EXPECT_THAT([&] { writer.finish(); }, ThrowsMessage<Error>(HasSubstr("no rows were given")));
   StoreDescription bad = description(Dtype::f64);

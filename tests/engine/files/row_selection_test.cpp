@@ -21,7 +21,8 @@ using testing::ThrowsMessage;
 void write_store(const std::string& folder, const std::vector<float>& values, bool with_tokens = true) {
   ActivationWriter writer(folder, {"tiny", 0, "resid_post", "train", Dtype::f32, 1, 4, {}}, IfStoreExists::refuse, 64);
   for (size_t i = 0; i < values.size(); ++i) {
-    const std::vector<uint16_t> token = {static_cast<uint16_t>(10 + i)}, position = {static_cast<uint16_t>(i % 4)};
+    const std::vector<int32_t> token = {static_cast<int32_t>(10 + i)};
+    const std::vector<uint16_t> position = {static_cast<uint16_t>(i % 4)};
     const std::vector<float> row = {values[i]};
     if (with_tokens) {
       writer.append(row, token, position, std::vector<int32_t>{0});
@@ -76,7 +77,7 @@ TEST_F(Selection, Refusals) {
   store({1, 2, 3, 4});
   EXPECT_THAT([&] { RowSelection(*store_, {4, {}, 0}); }, ThrowsMessage<Error>(HasSubstr("no row is left: 0 of 4")));
   EXPECT_THROW(RowSelection(*store_, {-1, {}, 0}), Error);
-  EXPECT_THROW(RowSelection(*store_, {0, {65536}, 0}), Error);
+  EXPECT_THROW(RowSelection(*store_, {0, {int64_t{1} << 31}, 0}), Error);
   EXPECT_THROW(RowSelection(*store_, {0, {-1}, 0}), Error);
   EXPECT_THROW(RowSelection(*store_, {0, {}, -2}), Error);
 }
