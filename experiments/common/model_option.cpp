@@ -5,6 +5,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "models/language_model/gguf.h"
 
 namespace sae {
 
@@ -39,6 +40,23 @@ Precision model_precision(const Options& options) {
   const std::string text = options.get_text("precision");
   CHECK(text == "f32" || text == "bf16", "--precision: expected f32 or bf16, got '{}'", text);
   return text == "bf16" ? Precision::bf16 : Precision::f32;
+}
+
+void declare_beginning(Options& options, const std::string& what) {
+  options.text(
+      "bos", "auto", "auto|on|off",
+      "the model's beginning-of-text token before " + what + "; auto: where its files say that it expects one");
+}
+
+bool wants_beginning(const Options& options, const Tokenizer& tokenizer) {
+  const std::string text = options.get_text("bos");
+  CHECK(text == "auto" || text == "on" || text == "off", "--bos: expected auto, on or off, got '{}'", text);
+  CHECK(text != "on" || tokenizer.beginning_of_text() >= 0, "--bos on: the model's files name no such token");
+  return text == "on" || (text == "auto" && tokenizer.adds_beginning());
+}
+
+Tokenizer open_tokenizer(const std::string& path) {
+  return std::filesystem::is_directory(path) ? Tokenizer::from_folder(path) : Tokenizer(GgufFile(path));
 }
 
 void apply_threads(const Options& options) {

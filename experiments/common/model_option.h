@@ -3,6 +3,7 @@
 #include <string>
 
 #include "experiments/common/options.h"
+#include "models/language_model/tokenizer.h"
 #include "ops/matmul/matmul.h"
 
 namespace sae {
@@ -16,6 +17,12 @@ void declare_model(Options& options, bool with_precision = true);
 std::string model_path(const Options& options);
 /// --precision: f32 or bf16.
 Precision model_precision(const Options& options);
+/// Declares --bos: whether the model's beginning-of-text token stands before `what` ("every context", say).
+void declare_beginning(Options& options, const std::string& what);
+/// --bos: what it says, or, by default, what the model's files say. Throws where there is no such token to put.
+bool wants_beginning(const Options& options, const Tokenizer& tokenizer);
+/// --model's tokenizer alone: of a GGUF file, or of a Hugging Face folder.
+Tokenizer open_tokenizer(const std::string& path);
 /// Applies --threads.
 void apply_threads(const Options& options);
 

@@ -38,6 +38,7 @@ void declare(Options& options) {
       .integer("skip-positions", 1, "N", "the first N positions of every context keep their activations")
       .integer("batch", 4, "N", "contexts in one pass of one thread");
   options.group("With which model");
+  declare_beginning(options, "every context");
   declare_model(options);
 }
 
@@ -82,12 +83,13 @@ int measure_all(const Options& options) {
         subject.context_length);
   measurement.contexts = tokens / subject.context_length;
   measurement.batch_contexts = options.get_integer("batch", 1, 1 << 16);
-  const auto source = text_contexts(read_documents(text), model.tokenizer(), subject.context_length);
+  const bool beginning = wants_beginning(options, model.tokenizer());
+  const auto source = text_contexts(read_documents(text), model.tokenizer(), subject.context_length, beginning);
   prepare_output(output, options.get_flag("resume"), options.get_flag("overwrite"));
   options.write_effective(output + "/options.txt");
   measurement.sums_file = output + "/sums.json";
   measurement.identity =
-      fmt::format("{} {} {} {} {} {}", file_identity(model_path(options)), file_identity(text), tokens,
+      fmt::format("{} {} {} {} {} {} {}", file_identity(model_path(options)), file_identity(text), tokens, beginning,
                   measurement.plan.skip_positions, measurement.batch_contexts, options.get_text("precision"));
   std::vector<Substitute> substitutes = {{"original", Substitute::Kind::original, nullptr},
                                          {"zero", Substitute::Kind::zero, nullptr},

@@ -46,6 +46,7 @@ void declare(Options& options) {
   options.integer("layer", "N", "after which block (default: the autoencoder's)");
   options.text("site", "SITE", "resid_post, resid_mid, mlp_out, attn_out or mlp_hidden (default: the autoencoder's)");
   options.integer("context", "N", "tokens in a context (default: the autoencoder's, or 64)");
+  declare_beginning(options, "every context of text");
   declare_model(options);
 }
 
@@ -77,19 +78,25 @@ class ContextEncoder {
 
 constexpr int64_t contexts_at_once = 16;
 
-void encode_prompt(const std::string& prompt, LanguageModel& model, int64_t length, ContextEncoder& encoder) {
+void encode_prompt(const std::string& prompt, LanguageModel& model, int64_t length, bool beginning,
+                   ContextEncoder& encoder) {
   const std::vector<int32_t> ids = model.tokenizer().encode(prompt);
   CHECK(!ids.empty(), "--prompt: the text is empty");
+  CHECK(!beginning || length > 1, "--bos: a context of 1 has no room for text beside the beginning token");
   std::span<const int32_t> rest = ids;
   while (!rest.empty() && !encoder.is_full()) {
-    const auto context = rest.first(std::min(rest.size(), static_cast<size_t>(length)));
+    const auto taken = std::min(rest.size(), static_cast<size_t>(beginning ? length - 1 : length));
+    std::vector<int32_t> context;
+    if (beginning) context.push_back(model.tokenizer().beginning_of_text());
+    context.insert(context.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(taken));
     encoder.add(context, static_cast<int64_t>(context.size()));
-    rest = rest.subspan(context.size());
+    rest = rest.subspan(taken);
   }
 }
 
-void encode_text(const std::string& path, LanguageModel& model, int64_t length, ContextEncoder& encoder) {
-  const auto source = text_contexts(read_documents(path), model.tokenizer(), length);
+void encode_text(const std::string& path, LanguageModel& model, int64_t length, bool beginning,
+                 ContextEncoder& encoder) {
+  const auto source = text_contexts(read_documents(path), model.tokenizer(), length, beginning);
   while (!encoder.is_full()) {
     const ContextBatch batch = source->next(contexts_at_once);
     if (batch.ids.empty()) return;
@@ -135,10 +142,11 @@ void encode_tokens(const Options& options, const LoadedAutoencoder& loaded, Lang
   if (options.given("site")) subject.place.site = parse_site(options.get_text("site"));
   if (options.given("context")) subject.context_length = options.get_integer("context", 1, model.sizes().context);
   ContextEncoder encoder(model, subject.place, limit, latents);
+  const bool beginning = wants_beginning(options, model.tokenizer());
   if (options.given("prompt")) {
-    encode_prompt(options.get_text("prompt"), model, subject.context_length, encoder);
+    encode_prompt(options.get_text("prompt"), model, subject.context_length, beginning, encoder);
   } else {
-    encode_text(options.get_text("text"), model, subject.context_length, encoder);
+    encode_text(options.get_text("text"), model, subject.context_length, beginning, encoder);
   }
 }
 

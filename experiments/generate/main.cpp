@@ -34,6 +34,8 @@ void declare(Options& options) {
   options.group("What to continue");
   options.text("prompt", "TEXT", "the text to continue");
   options.flag("chat", "wrap the prompt as a chat model's user message, and stop at the end of its answer");
+  options.flag("special-tokens", "read <|im_start|> and the like in the prompt as single tokens, not as plain text");
+  declare_beginning(options, "the prompt");
   options.integer("tokens", 40, "N", "how many tokens to add at most");
   options.flag("ignore-end", "go on after the token that ends a text");
   options.group("How to choose");
@@ -84,7 +86,9 @@ int generate(const Options& options) {
   const Intervention* steered = intervention ? &*intervention : nullptr;
   const double load_seconds = seconds_since(start);
 
-  std::vector<int32_t> ids = model.tokenizer().encode(chat ? chat_text(prompt) : prompt, chat);
+  std::vector<int32_t> ids;
+  if (wants_beginning(options, model.tokenizer())) ids.push_back(model.tokenizer().beginning_of_text());
+  model.tokenizer().encode(chat ? chat_text(prompt) : prompt, ids, chat || options.get_flag("special-tokens"));
   CHECK(!ids.empty(), "the prompt is empty; give some text to --prompt");
   KeyValueCache cache = model.make_cache(static_cast<int64_t>(ids.size()) + wanted);
   if (!chat) fmt::print("{}", prompt);

@@ -49,23 +49,36 @@ std::vector<Document> read_folder(const std::string& path) {
 
 class TextContexts final : public ContextSource {
  public:
-  TextContexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length)
-      : documents_(std::move(documents)), tokenizer_(tokenizer), length_(length) {
+  TextContexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length, bool beginning)
+      : documents_(std::move(documents)),
+        tokenizer_(tokenizer),
+        length_(length),
+        taken_(beginning ? length - 1 : length) {
+    CHECK(taken_ > 0, "a context of {} has no room for text beside the beginning token", length);
+    CHECK(!beginning || tokenizer.beginning_of_text() >= 0, "this model's tokenizer names no beginning-of-text token");
     CHECK(tokenizer.end_of_text() >= 0 || documents_.size() == 1,
           "this model's tokenizer names no end-of-text token, which must stand between documents");
-    fill(length);
-    CHECK(static_cast<int64_t>(pending_.ids.size()) >= length,
+    fill(taken_);
+    CHECK(static_cast<int64_t>(pending_.ids.size()) >= taken_,
           "the text has {} tokens, which fill no context of {}; give more text or a smaller --context",
           pending_.ids.size(), length);
   }
 
   ContextBatch next(int64_t count) override {
-    fill(count * length_);
-    const int64_t whole = std::min(count, pending_.contexts(length_));
-    const auto end = static_cast<std::ptrdiff_t>(whole * length_);
+    fill(count * taken_);
+    const int64_t whole = std::min(count, pending_.contexts(taken_));
     ContextBatch batch;
-    batch.ids.assign(pending_.ids.begin(), pending_.ids.begin() + end);
-    batch.documents.assign(pending_.documents.begin(), pending_.documents.begin() + end);
+    for (int64_t context = 0; context < whole; ++context) {
+      const auto begin = static_cast<std::ptrdiff_t>(context * taken_), end = begin + taken_;
+      if (taken_ < length_) {
+        batch.ids.push_back(tokenizer_.beginning_of_text());
+        batch.documents.push_back(pending_.documents[static_cast<size_t>(begin)]);
+      }
+      batch.ids.insert(batch.ids.end(), pending_.ids.begin() + begin, pending_.ids.begin() + end);
+      batch.documents.insert(batch.documents.end(), pending_.documents.begin() + begin,
+                             pending_.documents.begin() + end);
+    }
+    const auto end = static_cast<std::ptrdiff_t>(whole * taken_);
     pending_.ids.erase(pending_.ids.begin(), pending_.ids.begin() + end);
     pending_.documents.erase(pending_.documents.begin(), pending_.documents.begin() + end);
     return batch;
@@ -91,6 +104,7 @@ class TextContexts final : public ContextSource {
   std::vector<Document> documents_;
   Tokenizer& tokenizer_;
   int64_t length_;
+  int64_t taken_;  // of the stream for a context: one less where the beginning token stands in front
   size_t next_document_ = 0;
   ContextBatch pending_;
 };
@@ -156,8 +170,9 @@ std::vector<Document> read_documents(const std::string& path) {
   return documents;
 }
 
-std::unique_ptr<ContextSource> text_contexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length) {
-  return std::make_unique<TextContexts>(std::move(documents), tokenizer, length);
+std::unique_ptr<ContextSource> text_contexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length,
+                                             bool beginning) {
+  return std::make_unique<TextContexts>(std::move(documents), tokenizer, length, beginning);
 }
 
 std::unique_ptr<ContextSource> token_id_contexts(const std::string& path, int64_t length, int64_t vocabulary) {

@@ -41,8 +41,10 @@ class ContextSource {
 
 /// Documents as one stream of tokens, the end-of-text token behind each, cut into contexts of `length`. A context may
 /// hold the end of one document and the beginning of the next, with the token between them; the rest at the stream's
-/// end that fills no context is left out. Throws where there is not one whole context.
-std::unique_ptr<ContextSource> text_contexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length);
+/// end that fills no context is left out. With `beginning`, every context starts with the tokenizer's token for that,
+/// which takes a place of its length. Throws where there is not one whole context.
+std::unique_ptr<ContextSource> text_contexts(std::vector<Document> documents, Tokenizer& tokenizer, int64_t length,
+                                             bool beginning = false);
 
 /// A NumPy file u16 or i32 [contexts, length] of token ids. Throws on another dtype or length.
 std::unique_ptr<ContextSource> token_id_contexts(const std::string& path, int64_t length, int64_t vocabulary);

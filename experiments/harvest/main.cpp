@@ -59,6 +59,7 @@ void declare(Options& options) {
   options.flag("resume", "go on with an interrupted or shorter run");
   options.flag("overwrite", "replace what is there");
   options.group("With which model");
+  declare_beginning(options, "every context of --text");
   declare_model(options);
   options.integer("batch", 8, "N", "contexts in one forward pass; every thread runs its own");
   options.flag("report-loss", "print the mean next-token loss, by source; runs the whole model on a sample");
@@ -168,7 +169,8 @@ std::unique_ptr<ContextSource> open_source(const Options& options, LanguageModel
   if (options.given("token-ids")) {
     return token_id_contexts(options.get_text("token-ids"), context, model.sizes().vocabulary);
   }
-  return text_contexts(read_documents(options.get_text("text")), model.tokenizer(), context);
+  return text_contexts(read_documents(options.get_text("text")), model.tokenizer(), context,
+                       wants_beginning(options, model.tokenizer()));
 }
 
 StoreDescription describe(const Options& options, const LanguageModel& model, const HarvestOptions& harvest_options,
@@ -187,6 +189,9 @@ StoreDescription describe(const Options& options, const LanguageModel& model, co
                  {"first_context", std::to_string(harvest_options.first_context)},
                  {"precision", options.get_text("precision")},
                  {"documents", "counted from 0 in the input, joined with the end-of-text token between them"}};
+  if (options.given("text") && wants_beginning(options, model.tokenizer())) {
+    store.notes.emplace_back("beginning", "every context starts with the model's beginning-of-text token");
+  }
   return store;
 }
 

@@ -12,7 +12,6 @@
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "experiments/tokenize/printable.h"
-#include "models/language_model/gguf.h"
 #include "models/language_model/tokenizer.h"
 
 namespace sae {
@@ -21,11 +20,15 @@ namespace {
 constexpr const char* description =
     R"(Shows how a language model cuts text into tokens: one JSON line a text, of ids and pieces.
 
+The beginning-of-text token that a model expects stands in front of the ids (--bos). Special tokens such as
+<|im_start|> are read as the characters they are, unless --special-tokens says otherwise.
+
 Texts come from --text, from the named files, or from standard input. A piece that is a part of a character is written
 by its bytes, as <0xE6>. Bytes that the model has no token for are left out; "lost_bytes" counts them.
 
   tokenize --text "The capital of France is"
   tokenize --lines < sentences.txt
+  tokenize --special-tokens --text "<|im_start|>user"
   tokenize --decode 504,3575,282,4649,314)";
 
 void declare(Options& options) {
@@ -34,15 +37,17 @@ void declare(Options& options) {
   options.positional("file", "files, each a text");
   options.flag("lines", "every line of the input is a text of its own, without its line's end");
   options.flag("special-tokens", "read <|im_start|> and the like as single tokens, not as plain text");
+  declare_beginning(options, "every text");
   options.group("What to put together");
   options.text("decode", "IDS", "print the text of these ids, such as 504,3575");
   options.group("With which model");
   declare_model(options, false);
 }
 
-void print_tokens(Tokenizer& tokenizer, std::string_view text, bool special) {
+void print_tokens(Tokenizer& tokenizer, std::string_view text, const Options& options) {
   std::vector<int32_t> ids;
-  const int64_t lost = tokenizer.encode(text, ids, special);
+  if (wants_beginning(options, tokenizer)) ids.push_back(tokenizer.beginning_of_text());
+  const int64_t lost = tokenizer.encode(text, ids, options.get_flag("special-tokens"));
   std::vector<std::string> pieces;
   for (const int32_t id : ids) pieces.push_back(printable(tokenizer.piece(id)));
   Json line = Json::object();
@@ -52,18 +57,17 @@ void print_tokens(Tokenizer& tokenizer, std::string_view text, bool special) {
 }
 
 void print_all(Tokenizer& tokenizer, std::string_view text, const Options& options) {
-  const bool special = options.get_flag("special-tokens");
-  if (!options.get_flag("lines")) return print_tokens(tokenizer, text, special);
+  if (!options.get_flag("lines")) return print_tokens(tokenizer, text, options);
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
-    print_tokens(tokenizer, text.substr(0, end), special);
+    print_tokens(tokenizer, text.substr(0, end), options);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
 }
 
 int tokenize(const Options& options) {
   apply_threads(options);
-  Tokenizer tokenizer{GgufFile(model_path(options))};
+  Tokenizer tokenizer = open_tokenizer(model_path(options));
   if (options.given("decode")) {
     std::vector<int32_t> ids;
     for (const int64_t id : options.get_integers("decode")) {

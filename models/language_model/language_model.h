@@ -40,6 +40,7 @@ class LanguageModel {
   /// Columns of the activations at a site.
   int64_t width_of(Site site) const { return transformer_->width_of(site); }
   Tokenizer& tokenizer() { return tokenizer_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
   /// ceil(3 layers / 4) - 1: where the paper reads GPT-2 small's activations, block 8 of 12 counted from 1.
   int64_t default_layer() const { return (3 * sizes().layers + 3) / 4 - 1; }
 

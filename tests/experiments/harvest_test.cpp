@@ -80,6 +80,20 @@ TEST_F(Harvest, DocumentsAreJoinedWithTheSeparator) {
   EXPECT_EQ(source->source_of(2), "z");
 }
 
+TEST_F(Harvest, EveryContextMayStartWithTheBeginningToken) {
+  GgufWriter file;
+  file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
+  file.texts("tokenizer.ggml.tokens", {"<|endoftext|>", "<s>", "c", "d", "e", "f", "g", "cc"});
+  file.texts("tokenizer.ggml.merges", {"c c"}).integer("tokenizer.ggml.bos_token_id", 1);
+  Tokenizer tokenizer{GgufFile(folder_.write("tokenizer.gguf", file.bytes()))};
+  EXPECT_FALSE(tokenizer.adds_beginning());
+  const ContextBatch batch = text_contexts({{"x", "cde"}, {"y", "fg"}}, tokenizer, 4, true)->next(5);
+  EXPECT_THAT(batch.ids, ElementsAre(1, 2, 3, 4, 1, end_of_text, 5, 6));
+  EXPECT_THAT(batch.documents, ElementsAre(0, 0, 0, 0, 0, 0, 1, 1));
+  EXPECT_REFUSED(text_contexts({{"x", "cde"}}, tokenizer, 1, true), "no room for text");
+  EXPECT_REFUSED(text_contexts({{"x", "cde"}}, model_->tokenizer(), 4, true), "names no beginning-of-text token");
+}
+
 TEST_F(Harvest, HowManyAreAskedForAtOnceDoesNotMatter) {
   const auto one = letters(7, 30), many = letters(7, 30);
   const ContextBatch all = many->next(1000);

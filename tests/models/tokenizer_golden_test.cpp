@@ -165,6 +165,23 @@ TEST_F(TokenizerGolden, VocabularyAndMergesAsFilesOfTheirOwn) {
   EXPECT_EQ(qwen2.encode("<|im_start|>", true), std::vector<int32_t>{1});
 }
 
+// What a file of a real size says that ends too soon, at every kilobyte.
+TEST_F(TokenizerGolden, EveryKilobyteOfATruncatedFile) {
+  constexpr size_t kilobyte = 1024;
+  from_folder("llama-bpe");
+  const std::string whole = folder_.read("tokenizer.json");
+  for (size_t length = kilobyte; length < whole.size(); length += kilobyte) {
+    folder_.write("tokenizer.json", whole.substr(0, length));
+    EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "tokenizer.json: not valid JSON: parse error at line ");
+  }
+  from_gguf("llama-2");
+  const std::string model = folder_.read("model.gguf");
+  ASSERT_GT(model.size(), 10 * kilobyte);
+  for (size_t length = kilobyte; length < model.size(); length += kilobyte) {
+    EXPECT_REFUSED(Tokenizer(GgufFile(folder_.write("model.gguf", model.substr(0, length)))), "model.gguf: byte ");
+  }
+}
+
 TEST_F(TokenizerGolden, SubjectModelAgreesWithLlamaCpp) {
   REQUIRE_SUBJECT_MODEL(path);
   Tokenizer tokenizer{GgufFile(path)};

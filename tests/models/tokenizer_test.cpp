@@ -1,6 +1,6 @@
 #include "models/language_model/tokenizer.h"
 
-#include <map>
+#include <cmath>
 
 #include "models/language_model/gguf.h"
 #include "tests/models/gguf_writer.h"
@@ -147,6 +147,46 @@ TEST_F(TokenizerTest, Refusals) {
   Tokenizer tokenizer = open(small_tokenizer());
   EXPECT_REFUSED(tokenizer.decode(std::vector<int32_t>{17}), "tokenizer: no token 17; there are 17");
   EXPECT_REFUSED(tokenizer.piece(-1), "tokenizer: no token -1");
+}
+
+GgufWriter scored_tokenizer(const std::vector<float>& scores, const std::vector<int32_t>& kinds) {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", "llama");
+  writer.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "<0xC3>", "\u2581", "a", "b", "ab", "\u2581a"});
+  std::string bytes = GgufWriter::plain<uint32_t>(GgufWriter::f32) + GgufWriter::plain<uint64_t>(scores.size());
+  for (const float score : scores) bytes += GgufWriter::plain(score);
+  writer.entry("tokenizer.ggml.scores", GgufWriter::array, bytes).integers("tokenizer.ggml.token_type", kinds);
+  return writer;
+}
+const std::vector<float> scores = {0, 0, 0, 0, -3, -4, -5, -1, -2};
+const std::vector<int32_t> kinds = {2, 3, 3, 6, 1, 1, 1, 1, 1};
+
+TEST_F(TokenizerTest, HighestScoreFirst) {
+  Tokenizer tokenizer = open(scored_tokenizer(scores, kinds));
+  EXPECT_THAT(tokenizer.encode("ab a"), ElementsAre(4, 7, 8)) << "'ab' before ' a', whatever stands first";
+  EXPECT_THAT(tokenizer.encode("\xc3"), ElementsAre(4, 3)) << "a byte's token";
+  std::vector<int32_t> ids;
+  EXPECT_EQ(tokenizer.encode("a\xc4\xc5", ids), 2) << "and the unknown one, once, where there is none";
+  EXPECT_THAT(ids, ElementsAre(8, 0));
+  EXPECT_TRUE(tokenizer.adds_beginning());
+  EXPECT_EQ(tokenizer.beginning_of_text(), 1);
+  EXPECT_EQ(tokenizer.end_of_text(), 2);
+  std::vector<int32_t> unused = kinds;
+  unused[7] = 5;  // "ab" is cut again into what it was made of
+  Tokenizer without = open(scored_tokenizer(scores, unused));
+  EXPECT_THAT(without.encode("ab"), ElementsAre(4, 5, 6));
+}
+
+TEST_F(TokenizerTest, ScoredRefusals) {
+  EXPECT_REFUSED(open(scored_tokenizer({0, 1}, kinds)), "9 tokens, but 2 scores");
+  std::vector<float> no_number = scores;
+  no_number[4] = NAN;
+  EXPECT_REFUSED(open(scored_tokenizer(no_number, kinds)), "token 4 ('\u2581') has the score nan");
+  std::vector<int32_t> wrong = kinds;
+  wrong[5] = 6;
+  EXPECT_REFUSED(open(scored_tokenizer(scores, wrong)), "token 5 is to be a byte, but is spelt 'a'");
+  wrong[5] = 9;
+  EXPECT_REFUSED(open(scored_tokenizer(scores, wrong)), "token 5 ('a') has type 9");
 }
 
 TEST(SubjectTokenizer, EveryByteSequenceThatHasTokensComesBack) {
