@@ -33,7 +33,7 @@ TEST_F(Simd, EveryInstructionSetGivesTheSameBits) {
     const std::vector<int32_t> rows = {4, 0, 1, 4};
     const auto run = [&](auto dot_of, auto weighted) {
       std::vector<float> out(static_cast<size_t>(width) + 1);
-      weighted(weights.data(), rows.data(), 4, matrix.data<float>(), width, out.data());
+      weighted(weights.data(), rows.data(), 4, matrix.data<float>(), width, out.data(), 0);
       out.back() = dot_of(a.data<float>(), b.data<float>(), width);
       return out;
     };
