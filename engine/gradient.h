@@ -41,9 +41,9 @@ struct DensifyCount {
   int64_t count = 0;
 };
 
-/// The sum of two values of one shape. Equal patterns add entry by entry; two row-sparse values of different patterns
-/// are put side by side (a column may then repeat in a row, which is sound for a gradient, because every backward is
-/// linear in the gradient it receives); any other mixture is densified and counted.
+/// The sum of two values of one shape. Equal patterns add entry by entry; two row-sparse values of different patterns,
+/// or two compressed ones, are put side by side (a column may then repeat in a row, which is sound for a gradient,
+/// because every backward is linear in the gradient it receives); any other mixture is densified and counted.
 Value add(const Value& a, const Value& b, DensifyCount& densified);
 
 /// The dense matrix of a value. Counted unless it was dense.

@@ -40,7 +40,7 @@ struct RowSparse {
 };
 
 /// A [rows, cols] matrix with a varying number of stored entries in each row (CSR): offsets i64 [rows + 1],
-/// index i32 [stored], values [stored], columns ascending within a row.
+/// index i32 [stored], values [stored], columns ascending within a row (in a gradient they may repeat, in any order).
 struct CompressedRows {
   Tensor offsets;
   Tensor index;

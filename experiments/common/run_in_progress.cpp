@@ -22,9 +22,12 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("store", context.data.train.store().fingerprint());
   json.set("rows", context.data.train.rows());
   json.set("activation", name_of(m.activation)).set("latents", m.latents).set("width", m.width).set("k", m.k);
-  json.set("l1", m.l1).set("k_aux", m.k_aux).set("aux_weight", m.aux_weight);
+  json.set("penalty", m.penalty).set("k_aux", m.k_aux).set("aux_weight", m.aux_weight);
+  json.set("bandwidth", m.bandwidth).set("target_rate", m.target_rate).set("weight_decay", m.weight_decay);
   json.set("learning_rate", t.learning_rate).set("batch_size", t.batch_size).set("steps", t.steps);
-  json.set("lr_warmup", t.lr_warmup).set("lr_decay", t.lr_decay).set("l1_warmup", t.l1_warmup);
+  json.set("lr_warmup", t.lr_warmup).set("lr_decay", t.lr_decay).set("penalty_warmup", t.penalty_warmup);
+  json.set("threshold_rate", t.threshold_rate).set("freeze_decoder", t.freeze_decoder);
+  json.set("resamples", plan.resamples);
   json.set("dead_after", t.dead_after).set("fired_above", t.fired_above).set("averaging", t.averaging);
   json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
@@ -81,7 +84,7 @@ std::vector<RunPoint> read_points(const Json& list) {
 
 Json means_json(const StepReport& sum, int64_t steps) {
   Json json = Json::object();
-  json.set("normalised_mse", sum.normalised_mse).set("l1", sum.l1).set("auxiliary_loss", sum.auxiliary_loss);
+  json.set("normalised_mse", sum.normalised_mse).set("penalty", sum.penalty).set("auxiliary_loss", sum.auxiliary_loss);
   json.set("l0", sum.l0).set("steps", steps);
   return json;
 }
@@ -96,7 +99,7 @@ const std::string& note(const Metadata& notes, const std::string& key, const std
 
 void RunInProgress::IntervalMeans::add(const StepReport& report) {
   sum.normalised_mse += report.normalised_mse;
-  sum.l1 += report.l1;
+  sum.penalty += report.penalty;
   sum.auxiliary_loss += report.auxiliary_loss;
   sum.l0 += report.l0;
   ++steps;
@@ -132,6 +135,7 @@ void RunInProgress::step(const Tensor& x) {
   const int64_t checkpoint_every =
       plan_.checkpoint_every > 0 ? plan_.checkpoint_every : std::max<int64_t>(1, steps / 10);
   const auto start = std::chrono::steady_clock::now();
+  resample_if_due();
   means_.add(trainer_.step(x));
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const int64_t done = trainer_.steps_done();
@@ -161,7 +165,7 @@ void RunInProgress::restore() {
   points_ = read_points(Json::parse(note(notes, "points", path), path));
   const Json interval = Json::parse(note(notes, "interval", path), path);
   means_.sum.normalised_mse = interval.at("normalised_mse").number();
-  means_.sum.l1 = interval.at("l1").number();
+  means_.sum.penalty = interval.at("penalty").number();
   means_.sum.auxiliary_loss = interval.at("auxiliary_loss").number();
   means_.sum.l0 = interval.at("l0").number();
   means_.steps = interval.at("steps").integer();
@@ -181,8 +185,10 @@ void RunInProgress::log() {
   Json line = Json::object();
   line.set("step", trainer_.steps_done()).set("tokens", trainer_.rows_seen());
   line.set("normalised_mse", means_.mean(means_.sum.normalised_mse)).set("l0", means_.mean(means_.sum.l0));
-  if (plan_.model.activation == Activation::relu) line.set("l1", means_.mean(means_.sum.l1));
-  if (plan_.model.k_aux > 0) line.set("auxiliary_loss", means_.mean(means_.sum.auxiliary_loss));
+  const bool penalised = !facts_of(plan_.model.activation).chooses_k;
+  if (penalised) line.set("penalty", means_.mean(means_.sum.penalty));
+  if (plan_.model.k_aux > 0 || plan_.model.activation == Activation::gated)
+    line.set("auxiliary_loss", means_.mean(means_.sum.auxiliary_loss));
   line.set("dead", trainer_.dead_latents());
   metrics_->append(line);
   shown_ = fmt::format("NMSE {:.4f}  L0 {:.1f}  dead {}", means_.mean(means_.sum.normalised_mse),
@@ -199,11 +205,15 @@ void RunInProgress::evaluate_if_due() {
   point.step = done;
   point.tokens = trainer_.rows_seen();
   point.seconds = seconds_;
-  const std::optional<Autoencoder> averaged = trainer_.averaged();
+  const bool needs_threshold = facts_of(plan_.model.activation).whole_batch;
+  const std::vector<Tensor> sample = needs_threshold ? training_sample(0) : std::vector<Tensor>{};
+  trainer_.measure_threshold(sample);
+  std::optional<Autoencoder> averaged = trainer_.averaged();
+  if (averaged) measure_threshold(*averaged, sample);
   point.validation = evaluate(trainer_.autoencoder(), context_.data.validation, context_.statistics);
   if (averaged) {
     const Metrics other = evaluate(*averaged, context_.data.validation, context_.statistics);
-    point.averaged = objective(other) < objective(point.validation);
+    point.averaged = held_out_objective(plan_.model, other) < held_out_objective(plan_.model, point.validation);
     if (point.averaged) point.validation = other;
   }
   const Autoencoder& better = point.averaged ? *averaged : trainer_.autoencoder();
@@ -211,16 +221,34 @@ void RunInProgress::evaluate_if_due() {
   points_.push_back(std::move(point));
 }
 
-/// The training objective on held-out rows: what "better" means for each activation.
-double RunInProgress::objective(const Metrics& metrics) const {
-  return metrics.normalised_mse + (plan_.model.activation == Activation::relu ? plan_.model.l1 * metrics.l1 : 0.0);
+/// Eight batches of training rows in an order of their own; `part` says which.
+std::vector<Tensor> RunInProgress::training_sample(int64_t part) const {
+  constexpr int64_t batches = 8;
+  constexpr uint64_t other_order = uint64_t{1} << 63;
+  const auto stream =
+      context_.data.train.batches(plan_.training.seed ^ other_order, part * batches, plan_.training.batch_size, true);
+  std::vector<Tensor> sample;
+  for (int64_t i = 0; i < batches; ++i) sample.push_back(stream->next());
+  return sample;
+}
+
+void RunInProgress::resample_if_due() {
+  if (!facts_of(plan_.model.activation).resampled) return;
+  for (int64_t i = 1; i <= plan_.resamples; ++i) {
+    const int64_t due = plan_.training.steps * i / (2 * plan_.resamples);
+    if (due > 0 && due == trainer_.steps_done()) {
+      trainer_.resample_dead(training_sample(i));
+      return;
+    }
+  }
 }
 
 RunResult RunInProgress::finish() {
   CHECK(!points_.empty(), "training run: no evaluation was asked for");
   const std::string path = file("autoencoder.safetensors");
   const bool use_average = points_.back().averaged;
-  const std::optional<Autoencoder> averaged = use_average ? trainer_.averaged() : std::nullopt;
+  std::optional<Autoencoder> averaged = use_average ? trainer_.averaged() : std::nullopt;
+  if (averaged && facts_of(plan_.model.activation).whole_batch) measure_threshold(*averaged, training_sample(0));
   const StoreDescription& data = context_.data.train.store().description();
   save_autoencoder(path, use_average ? *averaged : trainer_.autoencoder(),
                    {{"weights", use_average ? "average" : "raw"},

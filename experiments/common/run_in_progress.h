@@ -42,8 +42,9 @@ class RunInProgress {
   RunResult read_result() const;
   void restore();
   void log();
+  void resample_if_due();
   void evaluate_if_due();
-  double objective(const Metrics& metrics) const;
+  std::vector<Tensor> training_sample(int64_t part) const;
   RunResult finish();
 
   const RunContext& context_;

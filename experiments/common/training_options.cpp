@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "engine/error.h"
@@ -13,8 +14,10 @@ void declare_training_options(Options& options) {
   options.group("Model")
       .integer("latents", 4096, "N", "latents of the autoencoder")
       .integer("k-aux", "N",
-               "dead latents that model the error (AuxK, topk only); 0 switches it off "
+               "dead latents that model the error (AuxK, where k is chosen); 0 switches it off "
                "[default: the power of two nearest to half the width]")
+      .number("bandwidth", 0.5, "MULTIPLE",
+              "width of the kernel around jumprelu's thresholds, over the spread of the pre-activations at the start")
       .group("Training")
       .integer("batch-size", 1024, "N", "rows in a step")
       .integer("tokens", "N",
@@ -22,7 +25,10 @@ void declare_training_options(Options& options) {
       .integer("seed", 0, "N", "seed of the initialisation and of the order of the rows")
       .number("lr-warmup", 0, "PART", "part of the run over which the learning rate rises from 0")
       .number("lr-decay", 0, "PART", "part of the run over which it falls to 0 at the end")
-      .number("l1-warmup", 0.05, "PART", "part of the run over which the L1 penalty rises from 0 (relu)")
+      .number("penalty-warmup", 0.05, "PART", "part of the run over which the sparsity penalty rises from 0")
+      .number("threshold-rate", 10, "MULTIPLE", "learning rate of jumprelu's log thresholds, over that of the weights")
+      .integer("resamples", 4, "N",
+               "times at which dead latents are resampled, in the first half of the run (relu, prolu, gated)")
       .integer("dead-after", "N",
                "rows without firing after which a latent is dead [default: 10 million, or a tenth of the run if less]")
       .number("fired-above", 0, "VALUE", "a latent fires where its value is above this (the authors' code: 1e-3)")
@@ -52,12 +58,15 @@ PassOptions encoder_precision(const Options& options) {
   return how;
 }
 
-AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation) {
+AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation, double data_variance) {
   AutoencoderOptions model;
   model.width = width;
   model.latents = options.get_integer("latents", 1, 1 << 30);
   model.activation = activation;
-  if (activation == Activation::topk) {
+  // At the start encoder rows have random directions and length 1 / sqrt(3): the spread of E (x - b_pre).
+  const double spread = std::sqrt(data_variance / 3);
+  if (activation == Activation::jump_relu) model.bandwidth = options.get_number("bandwidth", 1e-6, 1e6) * spread;
+  if (facts_of(activation).chooses_k) {
     model.k_aux =
         options.given("k-aux") ? options.get_integer("k-aux", 0, model.latents) : default_k_aux(width, model.latents);
   }
@@ -73,7 +82,8 @@ TrainingOptions training_options(const Options& options, const AutoencoderOption
   CHECK(training.steps >= 1, "--tokens {} is less than one batch of {}", tokens, training.batch_size);
   training.lr_warmup = options.get_number("lr-warmup", 0, 1);
   training.lr_decay = options.get_number("lr-decay", 0, 1);
-  training.l1_warmup = options.get_number("l1-warmup", 0, 1);
+  training.penalty_warmup = options.get_number("penalty-warmup", 0, 1);
+  training.threshold_rate = options.get_number("threshold-rate", 1e-6, 1e6);
   training.dead_after = options.given("dead-after") ? options.get_integer("dead-after", 1, int64_t{1} << 60)
                                                     : std::max<int64_t>(1, std::min<int64_t>(10'000'000, tokens / 10));
   training.fired_above = options.get_number("fired-above", 0, 1e9);

@@ -7,16 +7,17 @@ namespace sae {
 
 /// The options that `train` and `compare_activations` share: --latents, --batch-size, --k-aux, --dead-after,
 /// --lr-warmup,
-/// --lr-decay, --l1-warmup, --averaging, --clip-norm, --fired-above, --seed, --threads and those of
-/// declare_encoder_precision.
+/// --lr-decay, --penalty-warmup, --bandwidth, --threshold-rate, --resamples, --averaging, --clip-norm, --fired-above,
+/// --seed, --threads and those of declare_encoder_precision.
 void declare_training_options(Options& options);
 
 /// --precision and --fused: how an autoencoder's products are computed.
 void declare_encoder_precision(Options& options);
 PassOptions encoder_precision(const Options& options);
 
-/// Options of the model but for what differs between runs (activation, k, l1).
-AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation);
+/// Options of the model but for what differs between runs (k, penalty). data_variance: of the normalised rows, from
+/// which jumprelu's bandwidth follows.
+AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation, double data_variance);
 
 /// Options of training for that many rows in all; the learning rate is the default rule's.
 TrainingOptions training_options(const Options& options, const AutoencoderOptions& model, int64_t tokens,

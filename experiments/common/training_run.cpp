@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -13,6 +14,16 @@
 #include "experiments/common/run_in_progress.h"
 
 namespace sae {
+
+int64_t before_last_fifth(int64_t steps) { return std::max<int64_t>(1, steps - steps / 5); }
+
+double movement(const RunResult& result) {
+  if (result.points.size() < 2) return 0;
+  const Metrics& before = result.points[result.points.size() - 2].validation;
+  const Metrics& after = result.points.back().validation;
+  const auto change = [](double a, double b) { return a > 0 ? std::abs(b / a - 1) : 0; };
+  return std::max(change(before.normalised_mse, after.normalised_mse), change(before.l0, after.l0));
+}
 
 RunContext make_context(const ActivationData& data, uint64_t seed, Device& device) {
   return {data, data_statistics(data.train), initial_pre_bias(data.train, seed), device};

@@ -24,8 +24,9 @@ struct RunPlan {
   bool test = true;                     ///< evaluate on the test split too (a trial must not)
   int64_t checkpoint_every = 0;         ///< steps; 0: every tenth of the run
   bool checkpoint_at_start = false;     ///< keep step 0 as step-0.safetensors
-  int64_t log_every = 0;                ///< steps between lines of metrics.jsonl; 0: a hundredth of the run
-  std::string options_text;             ///< the effective options, kept with the autoencoder
+  int64_t resamples = 4;  ///< how often dead latents are resampled, evenly over the first half (Activation::resampled)
+  int64_t log_every = 0;  ///< steps between lines of metrics.jsonl; 0: a hundredth of the run
+  std::string options_text;  ///< the effective options, kept with the autoencoder
 };
 
 /// The run at one of its evaluation points. The better of raw and averaged weights on validation data was used.
@@ -43,6 +44,13 @@ struct RunResult {
   std::string autoencoder_file;         ///< folder/autoencoder.safetensors
   std::optional<std::string> diverged;  ///< why, where a value of the run stopped being finite; then there is no file
 };
+
+/// The step after which a run has its last fifth to go; a run is judged by what still changes from there.
+int64_t before_last_fifth(int64_t steps);
+/// The relative change of NMSE or L0, whichever is larger, between the last two evaluations, on validation data.
+double movement(const RunResult& result);
+/// A run that changes by more than this in its last fifth is still moving.
+constexpr double still_moving = 0.05;
 
 /// What is the same for all runs on one store.
 struct RunContext {

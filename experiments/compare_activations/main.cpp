@@ -29,9 +29,12 @@ int compare(const Options& options) {
   fmt::print(stderr, "{}\n{}", data.subject(), data.describe());
   catch_interrupts();
   const RunContext context = make_context(data, static_cast<uint64_t>(options.get_integer("seed")), *device);
-  const std::vector<ResultRow> rows = run_sweep(context, options, sweep);
+  std::vector<ResultRow> rows = run_sweep(context, options, sweep);
   const std::vector<ExpectedPoint> expected =
       options.given("expected") ? read_expected(options.get_text("expected")) : std::vector<ExpectedPoint>{};
+  // What is expected was made with one seed.
+  std::erase_if(rows,
+                [&](const ResultRow& row) { return row.seed != static_cast<uint64_t>(options.get_integer("seed")); });
   const Verdict verdict = compare_with_expected(rows, expected);
   write_file(sweep.folder + "/verdict.txt", verdict.table, IfExists::replace);
   const std::string folder = std::filesystem::absolute(sweep.folder).lexically_normal();

@@ -3,24 +3,52 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "experiments/common/gnuplot.h"
+#include "experiments/common/training_run.h"
 #include "experiments/compare_activations/results.h"
 
 namespace sae {
 namespace {
 
-/// Data blocks inside the script, so that the figure can be redrawn from one file.
-std::string data_block(const std::string& name, const std::vector<ResultRow>& rows, const std::string& activation,
-                       bool whole) {
-  std::vector<std::pair<double, double>> points;
+/// The runs of one target as a point: means over the seeds, the band between the lowest and the highest error.
+struct PlotPoint {
+  double l0 = 0, mse = 0, lowest = std::numeric_limits<double>::max(), highest = 0;
+  bool moving = false;
+};
+
+std::vector<PlotPoint> points_of(const std::vector<ResultRow>& rows, const std::string& activation, bool whole) {
+  std::map<double, std::vector<const ResultRow*>> by_target;
   for (const ResultRow& row : rows) {
-    if (row.activation == activation && (row.part == 1) == whole) points.emplace_back(row.l0, row.normalised_mse);
+    if (row.activation == activation && (row.part == 1) == whole) by_target[row.target_l0].push_back(&row);
   }
-  std::sort(points.begin(), points.end());
+  std::vector<PlotPoint> points;
+  for (const auto& [target, runs] : by_target) {
+    PlotPoint point;
+    for (const ResultRow* run : runs) {
+      point.l0 += run->l0 / static_cast<double>(runs.size());
+      point.mse += run->normalised_mse / static_cast<double>(runs.size());
+      point.lowest = std::min(point.lowest, run->normalised_mse);
+      point.highest = std::max(point.highest, run->normalised_mse);
+      point.moving = point.moving || run->moving > still_moving;
+    }
+    points.push_back(point);
+  }
+  std::sort(points.begin(), points.end(), [](const PlotPoint& x, const PlotPoint& y) { return x.l0 < y.l0; });
+  return points;
+}
+
+/// Data blocks inside the script, so that the figure can be redrawn from one file: L0, error, the band's two ends, and
+/// the error once more where the point is filled, or where it is hollow because its run still moved.
+std::string data_block(const std::string& name, const std::vector<PlotPoint>& points) {
   std::string text = name + " << EOD\n";
-  for (const auto& [l0, mse] : points) text += fmt::format("{} {}\n", l0, mse);
+  for (const PlotPoint& p : points) {
+    const std::string error = fmt::format("{}", p.mse);
+    text += fmt::format("{} {} {} {} {} {}\n", p.l0, error, p.lowest, p.highest, p.moving ? "NaN" : error,
+                        p.moving ? error : "NaN");
+  }
   return text + "EOD\n";
 }
 
@@ -36,7 +64,8 @@ std::string padded_range(const std::vector<ResultRow>& rows, double ResultRow::*
 }
 
 std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
-  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000"};
+  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000",
+                                            "#17a2b8", "#d63384", "#6c757d", "#7a5c3e"};
   std::set<std::string> activations;
   for (const ResultRow& row : rows) activations.insert(row.activation);
   std::string blocks, curves;
@@ -44,16 +73,25 @@ std::string script(const std::string& path, const std::string& title, const std:
   for (const std::string& activation : activations) {
     const std::string colour = colours[static_cast<size_t>(index) % colours.size()];
     const std::string whole = fmt::format("$whole{}", index), half = fmt::format("$half{}", index);
-    const bool has_half = std::any_of(
-        rows.begin(), rows.end(), [&](const ResultRow& row) { return row.activation == activation && row.part != 1; });
-    blocks += data_block(whole, rows, activation, true);
-    if (!curves.empty()) curves += ", \\\n     ";
-    curves += fmt::format("{} with linespoints pt 7 ps 0.9 lw 2 lc rgb '{}' title '{}'", whole, colour, activation);
-    if (has_half) {
-      blocks += data_block(half, rows, activation, false);
-      curves +=
-          fmt::format(", \\\n     {} with linespoints pt 6 ps 0.8 lw 1 dt 2 lc rgb '{}' title '{}, half the tokens'",
-                      half, colour, activation);
+    const std::vector<PlotPoint> points = points_of(rows, activation, true),
+                                 halves = points_of(rows, activation, false);
+    const auto any = [&](auto&& condition) { return std::any_of(points.begin(), points.end(), condition); };
+    const auto add = [&](const std::string& data, const std::string& style, const std::string& label) {
+      curves += fmt::format("{}{} {} lc rgb '{}' {}", curves.empty() ? "" : ", \\\n     ", data, style, colour, label);
+    };
+    blocks += data_block(whole, points);
+    add(whole, "using 1:2 with lines lw 2", fmt::format("title '{}'", activation));
+    if (any([](const PlotPoint& p) { return p.lowest < p.highest; })) {
+      add(whole, "using 1:3:4 with filledcurves fillstyle transparent solid 0.2 noborder", "notitle");
+    }
+    if (any([](const PlotPoint& p) { return !p.moving; })) add(whole, "using 1:5 with points pt 7 ps 0.9", "notitle");
+    if (any([](const PlotPoint& p) { return p.moving; })) {
+      add(whole, "using 1:6 with points pt 6 ps 1.1", "title 'still moving'");
+    }
+    if (!halves.empty()) {
+      blocks += data_block(half, halves);
+      add(half, "using 1:2 with linespoints pt 2 ps 0.7 lw 1 dt 2",
+          fmt::format("title '{}, half the tokens'", activation));
     }
     ++index;
   }

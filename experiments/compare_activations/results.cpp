@@ -16,13 +16,14 @@ namespace sae {
 
 void write_results_csv(const std::string& path, const std::vector<ResultRow>& rows) {
   std::string text =
-      "activation,target_l0,latents,k,l1,learning_rate,seed,tokens,part,weights,l0,normalised_mse,per_row_mse,"
-      "explained_variance,l1_norm,dead_fraction,validation_mse,seconds\n";
+      "activation,target_l0,latents,k,penalty,learning_rate,seed,tokens,part,weights,l0,normalised_mse,per_row_mse,"
+      "explained_variance,l1_norm,dead_fraction,validation_mse,moving,seconds\n";
   for (const ResultRow& r : rows) {
     text += fmt::format(
-        "{},{},{},{},{:.6g},{:.6g},{},{},{},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.5f},{:.5f},{:.6f},{:.1f}\n", r.activation,
-        r.target_l0, r.latents, r.k, r.l1, r.learning_rate, r.seed, r.tokens, r.part, r.weights, r.l0, r.normalised_mse,
-        r.per_row_mse, r.explained_variance, r.l1_norm, r.dead_fraction, r.validation_mse, r.seconds);
+        "{},{},{},{},{:.6g},{:.6g},{},{},{},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.5f},{:.5f},{:.6f},{:.4f},{:.1f}\n",
+        r.activation, r.target_l0, r.latents, r.k, r.penalty, r.learning_rate, r.seed, r.tokens, r.part, r.weights,
+        r.l0, r.normalised_mse, r.per_row_mse, r.explained_variance, r.l1_norm, r.dead_fraction, r.validation_mse,
+        r.moving, r.seconds);
   }
   write_file(path, text, IfExists::replace);
 }

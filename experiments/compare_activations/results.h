@@ -11,8 +11,8 @@ struct ResultRow {
   std::string activation;
   double target_l0 = 0;
   int64_t latents = 0;
-  int64_t k = 0;  ///< 0 for relu
-  double l1 = 0;  ///< 0 for topk
+  int64_t k = 0;       ///< 0 where a penalty decides
+  double penalty = 0;  ///< weight of the sparsity penalty; 0 where k is chosen
   double learning_rate = 0;
   uint64_t seed = 0;
   int64_t tokens = 0;   ///< rows trained on so far, passes counted
@@ -20,6 +20,7 @@ struct ResultRow {
   std::string weights;  ///< "raw" or "average": the better on validation data
   double l0 = 0, normalised_mse = 0, per_row_mse = 0, explained_variance = 0, l1_norm = 0, dead_fraction = 0;
   double validation_mse = 0;
+  double moving = 0;   ///< change of NMSE or L0 in the last fifth of the run, on validation data
   double seconds = 0;  ///< of training
 };
 
@@ -44,7 +45,8 @@ struct Verdict {
 };
 Verdict compare_with_expected(const std::vector<ResultRow>& rows, const std::vector<ExpectedPoint>& expected);
 
-/// Draws normalised MSE over L0, both logarithmic, one curve for each activation; points at half the tokens are hollow.
+/// Draws normalised MSE over L0, both logarithmic, one curve for each activation; with a band over the seeds
+/// where there are several; points whose runs still moved are hollow, half the tokens dashed.
 /// Writes PATH.svg, PATH.png and the gnuplot script PATH.gp that drew them from results.csv beside it. Throws where
 /// gnuplot is missing or fails.
 void draw_plot(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows);

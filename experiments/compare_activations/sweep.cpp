@@ -16,13 +16,16 @@ namespace sae {
 
 void declare_sweep_options(Options& options) {
   options.group("Sweep")
-      .text("activations", "topk,relu", "A,B", "which activations to compare")
-      .text("target-l0", "8,16,32,64,128", "L0,L0", "sparsities: topk's k, and what relu's penalties aim at")
+      .text("activations", "topk,relu", "A,B",
+            "which activations to compare: all of `train` but sigmoid, which has no L0")
+      .text("target-l0", "8,16,32,64,128", "L0,L0", "sparsities: k, or what penalties aim at")
+      .integer("seeds", 1, "N", "whole runs with --seed, --seed + 1, ...; the curve is their mean, with a band")
       .text("lr-grid", "RATE,RATE",
             "learning rates to try, ascending; the best at an edge extends the grid "
             "[default: the paper's rule for the size, times 2, 4 and 8: batches are small here]")
       .number("trial-l0", 32, "L0", "the sparsity at which learning rates are tried")
-      .number("trial-penalty", 0.2, "WEIGHT", "relu's first guess of the penalty for --trial-l0");
+      .number("trial-penalty", 0.2, "WEIGHT",
+              "first guess of an L1 penalty for --trial-l0; a hundredth of it for jumprelu's L0");
 }
 
 SweepOptions sweep_options(const Options& options, const ActivationData& data) {
@@ -31,8 +34,11 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data) {
   for (size_t begin = 0; begin <= names.size();) {
     const size_t end = std::min(names.find(',', begin), names.size());
     sweep.activations.push_back(parse_activation(names.substr(begin, end - begin)));
+    CHECK(sweep.activations.back() != Activation::sigmoid,
+          "--activations: the latents of sigmoid are all above 0, so it has no place on an axis of L0; see train");
     begin = end + 1;
   }
+  sweep.seeds = options.get_integer("seeds", 1, 1000);
   sweep.target_l0 = options.get_numbers("target-l0");
   for (const double target : sweep.target_l0) {
     CHECK(target >= 1 && target == std::floor(target), "--target-l0: expected whole numbers from 1, got {}", target);
@@ -66,40 +72,66 @@ class Sweep {
 
   std::vector<ResultRow> go() {
     for (const Activation activation : sweep_.activations) rates_[activation] = middle_rate();
-    if (compares(Activation::relu)) {
-      penalty_at_trial_l0_ = penalty_search(sweep_.trial_penalty).find({&sweep_.trial_l0, 1})[0].penalty;
+    for (const Activation activation : penalised()) {
+      const double guess = sweep_.trial_penalty * (activation == Activation::jump_relu ? 0.01 : 1.0);
+      trial_penalties_[activation] = penalty_search(activation, guess).find({&sweep_.trial_l0, 1})[0].penalty;
     }
     tune_learning_rates();
-    PenaltySearch search = penalty_search(penalty_at_trial_l0_);
+    for (const Activation activation : penalised()) {
+      searches_.emplace(activation, penalty_search(activation, trial_penalties_.at(activation)));
+    }
     std::vector<ResultRow> rows;
     for (const std::vector<double>& targets : waves()) {
-      std::vector<PenaltyTrial> trials;
-      if (compares(Activation::relu)) trials = search.find(aims(targets));
-      run_wave(rows, sweep_.activations, targets, trials);
+      std::vector<Aimed> aimed;
+      for (const Activation activation : sweep_.activations) aim(aimed, activation, targets);
+      run_wave(rows, aimed);
       write(rows);
-      const std::vector<double> missed = missed_targets(rows, targets);
-      if (missed.empty()) continue;
-      run_wave(rows, {Activation::relu}, missed, search.find(aims(missed)));
+      std::vector<Aimed> again;
+      for (const Activation activation : penalised()) aim(again, activation, missed_targets(rows, activation, targets));
+      if (again.empty()) continue;
+      run_wave(rows, again);
       write(rows);
     }
     return rows;
   }
 
  private:
-  bool compares(Activation activation) const {
-    return std::find(sweep_.activations.begin(), sweep_.activations.end(), activation) != sweep_.activations.end();
+  /// A whole run to come: what sparsity it aims at, with the trial from which its penalty is taken, if it has one.
+  struct Aimed {
+    Activation activation;
+    double target = 0;
+    PenaltyTrial trial;
+  };
+
+  std::vector<Activation> penalised() const {
+    std::vector<Activation> some;
+    for (const Activation activation : sweep_.activations) {
+      if (!facts_of(activation).chooses_k) some.push_back(activation);
+    }
+    return some;
   }
+
+  /// Adds the runs of an activation at these targets, with penalties found for them.
+  void aim(std::vector<Aimed>& aimed, Activation activation, const std::vector<double>& targets) {
+    if (targets.empty()) return;
+    std::vector<PenaltyTrial> trials(targets.size());
+    if (const auto search = searches_.find(activation); search != searches_.end()) {
+      trials = search->second.find(aims(drifts_[activation], targets));
+    }
+    for (size_t i = 0; i < targets.size(); ++i) aimed.push_back({activation, targets[i], trials[i]});
+  }
+
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
 
   /// L0 goes on falling after a quarter of the tokens, the more the denser it is. By how much shows in the whole runs:
   /// a trial aims higher by what the run of the nearest target lost.
-  std::vector<double> aims(const std::vector<double>& targets) const {
+  static std::vector<double> aims(const std::map<double, double>& drifts, const std::vector<double>& targets) {
     std::vector<double> aims;
     for (const double target : targets) {
-      const auto nearest = std::min_element(drifts_.begin(), drifts_.end(), [&](const auto& a, const auto& b) {
+      const auto nearest = std::min_element(drifts.begin(), drifts.end(), [&](const auto& a, const auto& b) {
         return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
       });
-      aims.push_back(nearest == drifts_.end() ? target : target / nearest->second);
+      aims.push_back(nearest == drifts.end() ? target : target / nearest->second);
     }
     return aims;
   }
@@ -122,34 +154,40 @@ class Sweep {
     return waves;
   }
 
-  RunPlan plan(Activation activation, double target, double penalty, double rate, bool trial) const {
+  /// `seed` counts from 0; trials use the first.
+  RunPlan plan(Activation activation, double target, double penalty, double rate, bool trial, int64_t seed = 0) const {
     RunPlan plan;
-    plan.model = model_options(options_, context_.data.train.width(), activation);
-    if (activation == Activation::topk) plan.model.k = static_cast<int64_t>(target);
-    if (activation == Activation::relu) plan.model.l1 = penalty;
+    const bool chooses_k = facts_of(activation).chooses_k;
+    plan.model = model_options(options_, context_.data.train.width(), activation, context_.statistics.variance);
+    if (chooses_k) plan.model.k = static_cast<int64_t>(target);
+    if (!chooses_k) plan.model.penalty = penalty;
     const int64_t tokens = trial ? sweep_.tokens / trial_divisor : sweep_.tokens;
     plan.training = training_options(options_, plan.model, tokens, context_.statistics.variance);
     plan.training.learning_rate = rate;
-    const std::string strength =
-        activation == Activation::topk ? fmt::format("k{}", plan.model.k) : fmt::format("l1-{:.5g}", penalty);
-    const std::string name =
-        fmt::format("{}{}-{}-lr{:.3g}", trial ? "trial-" : "", name_of(activation), strength, rate);
+    plan.training.seed += static_cast<uint64_t>(seed);
+    plan.resamples = options_.get_integer("resamples", 0, 1000);
+    const std::string strength = chooses_k ? fmt::format("k{}", plan.model.k) : fmt::format("penalty-{:.5g}", penalty);
+    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", trial ? "trial-" : "", name_of(activation), strength,
+                                         rate, seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
     plan.folder = fmt::format("{}/runs/{}", sweep_.folder, name);
     plan.label = name;
     plan.resume = true;
     plan.test = !trial;
     plan.evaluate_after = {plan.training.steps};
-    if (!trial) plan.evaluate_after = {std::max<int64_t>(1, plan.training.steps / 2), plan.training.steps};
+    if (!trial) {
+      const int64_t steps = plan.training.steps;
+      plan.evaluate_after = {std::max<int64_t>(1, steps / 2), before_last_fifth(steps), steps};
+    }
     plan.options_text = options_.effective();
     return plan;
   }
 
-  PenaltySearch penalty_search(double first_guess) const {
-    const double rate = compares(Activation::relu) ? rates_.at(Activation::relu) : 0;
-    return PenaltySearch({.first_guess = first_guess}, [this, rate](std::span<const double> penalties) {
+  PenaltySearch penalty_search(Activation activation, double first_guess) const {
+    const double rate = rates_.at(activation);
+    return PenaltySearch({.first_guess = first_guess}, [this, activation, rate](std::span<const double> penalties) {
       std::vector<RunPlan> plans;
       for (const double penalty : penalties) {
-        plans.push_back(plan(Activation::relu, sweep_.trial_l0, penalty, rate, true));
+        plans.push_back(plan(activation, sweep_.trial_l0, penalty, rate, true));
       }
       std::vector<double> l0;
       for (const RunResult& result : train_runs(context_, plans, label_of(plans, "penalties"))) {
@@ -165,14 +203,15 @@ class Sweep {
       std::vector<RunPlan> plans;
       for (const auto& [contestant, rate] : round) {
         const Activation activation = sweep_.activations[contestant];
-        const double penalty = activation == Activation::relu ? penalty_at_trial_l0_ : 0.0;
-        plans.push_back(plan(activation, sweep_.trial_l0, penalty, rate, true));
+        const auto found = trial_penalties_.find(activation);
+        plans.push_back(
+            plan(activation, sweep_.trial_l0, found == trial_penalties_.end() ? 0.0 : found->second, rate, true));
       }
       const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "learning rates"));
       std::vector<double> losses;
       for (size_t i = 0; i < results.size(); ++i) {
         losses.push_back(results[i].diverged ? std::numeric_limits<double>::infinity()  // an answer too
-                                             : objective(plans[i], results[i].points.back().validation));
+                                             : held_out_objective(plans[i].model, results[i].points.back().validation));
       }
       return losses;
     };
@@ -187,51 +226,46 @@ class Sweep {
     }
   }
 
-  static double objective(const RunPlan& plan, const Metrics& metrics) {
-    return metrics.normalised_mse + (plan.model.activation == Activation::relu ? plan.model.l1 * metrics.l1 : 0.0);
-  }
-
   static std::string label_of(const std::vector<RunPlan>& plans, std::string_view what) {
     return plans.size() == 1 ? plans[0].label : fmt::format("{} {}", plans.size(), what);
   }
 
-  /// The targets from which relu's run ended too far: their drift is known now, so a second run comes nearer.
-  static std::vector<double> missed_targets(const std::vector<ResultRow>& rows, const std::vector<double>& targets) {
+  /// The targets from which a run with a penalty ended too far: their drift is known now, so a second run comes nearer.
+  std::vector<double> missed_targets(const std::vector<ResultRow>& rows, Activation activation,
+                                     const std::vector<double>& targets) const {
     std::vector<double> missed;
     for (const ResultRow& row : rows) {
-      const bool asked = std::find(targets.begin(), targets.end(), row.target_l0) != targets.end();
-      if (asked && row.l1 > 0 && row.part == 1 && miss(row) > most_miss) missed.push_back(row.target_l0);
+      const bool asked = row.activation == name_of(activation) && row.seed == first_seed() && row.part == 1 &&
+                         std::find(targets.begin(), targets.end(), row.target_l0) != targets.end();
+      if (asked && miss(row) > most_miss) missed.push_back(row.target_l0);
     }
     return missed;
   }
   static double miss(const ResultRow& row) { return std::abs(std::log(std::max(row.l0, 0.05) / row.target_l0)); }
+  uint64_t first_seed() const { return static_cast<uint64_t>(options_.get_integer("seed")); }
 
-  /// Trains the whole runs of these activations at these targets; trials are relu's, one for each target.
-  void run_wave(std::vector<ResultRow>& rows, const std::vector<Activation>& activations,
-                const std::vector<double>& targets, const std::vector<PenaltyTrial>& trials) {
-    std::vector<RunPlan> plans;
-    std::vector<size_t> target_of;
-    for (size_t i = 0; i < targets.size(); ++i) {
-      for (const Activation activation : activations) {
-        const double penalty = activation == Activation::relu ? trials[i].penalty : 0.0;
-        plans.push_back(plan(activation, targets[i], penalty, rates_.at(activation), false));
-        target_of.push_back(i);
+  /// Trains the whole runs, those of one seed together.
+  void run_wave(std::vector<ResultRow>& rows, const std::vector<Aimed>& aimed) {
+    for (int64_t seed = 0; seed < sweep_.seeds; ++seed) {
+      std::vector<RunPlan> plans;
+      for (const Aimed& one : aimed) {
+        plans.push_back(plan(one.activation, one.target, one.trial.penalty, rates_.at(one.activation), false, seed));
       }
-    }
-    const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
-    for (size_t i = 0; i < plans.size(); ++i) {
-      if (results[i].diverged) throw NotFinite(*results[i].diverged);
-      keep_nearer(rows, rows_of(plans[i], targets[target_of[i]], results[i]));
-      if (plans[i].model.activation != Activation::relu) continue;
-      const double l0 = results[i].points.back().validation.l0;
-      drifts_[targets[target_of[i]]] = std::clamp(l0 / std::max(trials[target_of[i]].l0, 0.1), 0.2, 5.0);
+      const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
+      for (size_t i = 0; i < plans.size(); ++i) {
+        if (results[i].diverged) throw NotFinite(*results[i].diverged);
+        keep_nearer(rows, rows_of(plans[i], aimed[i].target, results[i]));
+        if (seed > 0 || facts_of(aimed[i].activation).chooses_k) continue;
+        const double l0 = results[i].points.back().validation.l0;
+        drifts_[aimed[i].activation][aimed[i].target] = std::clamp(l0 / std::max(aimed[i].trial.l0, 0.1), 0.2, 5.0);
+      }
     }
   }
 
   /// Of two runs for one target, the rows of the one that ended nearer to it are kept.
   static void keep_nearer(std::vector<ResultRow>& rows, const std::vector<ResultRow>& run) {
     const auto same = [&](const ResultRow& row) {
-      return row.activation == run[0].activation && row.target_l0 == run[0].target_l0;
+      return row.activation == run[0].activation && row.target_l0 == run[0].target_l0 && row.seed == run[0].seed;
     };
     const auto old = std::find_if(rows.rbegin(), rows.rend(), same);
     if (old != rows.rend() && miss(*old) <= miss(run.back())) return;
@@ -243,12 +277,13 @@ class Sweep {
     std::vector<ResultRow> rows;
     const Activation activation = whole.model.activation;
     for (const RunPoint& point : result.points) {
+      if (point.step == before_last_fifth(whole.training.steps) && point.step < whole.training.steps) continue;
       ResultRow row;
       row.activation = name_of(activation);
       row.target_l0 = target;
       row.latents = whole.model.latents;
-      row.k = activation == Activation::topk ? whole.model.k : 0;
-      row.l1 = whole.model.l1;
+      row.k = facts_of(activation).chooses_k ? whole.model.k : 0;
+      row.penalty = whole.model.penalty;
       row.learning_rate = whole.training.learning_rate;
       row.seed = whole.training.seed;
       row.tokens = point.tokens;
@@ -262,6 +297,7 @@ class Sweep {
       row.dead_fraction = point.test->dead_fraction;
       row.validation_mse = point.validation.normalised_mse;
       row.seconds = point.seconds;
+      if (row.part == 1) row.moving = movement(result);
       rows.push_back(row);
     }
     fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(activation), target,
@@ -272,7 +308,7 @@ class Sweep {
   void write(const std::vector<ResultRow>& rows) const {
     std::vector<ResultRow> sorted = rows;
     std::sort(sorted.begin(), sorted.end(), [](const ResultRow& a, const ResultRow& b) {
-      return std::tie(a.activation, a.target_l0, a.part) < std::tie(b.activation, b.target_l0, b.part);
+      return std::tie(a.activation, a.target_l0, a.seed, a.part) < std::tie(b.activation, b.target_l0, b.seed, b.part);
     });
     write_results_csv(sweep_.folder + "/results.csv", sorted);
     draw_plot(sweep_.folder + "/mse_versus_l0", context_.data.subject(), sorted);
@@ -282,8 +318,9 @@ class Sweep {
   const Options& options_;
   const SweepOptions& sweep_;
   std::map<Activation, double> rates_;
-  double penalty_at_trial_l0_ = 0;
-  std::map<double, double> drifts_;  // by target: L0 of relu's whole run over that of its trial
+  std::map<Activation, double> trial_penalties_;
+  std::map<Activation, PenaltySearch> searches_;
+  std::map<Activation, std::map<double, double>> drifts_;  // by target: L0 of the whole run over that of its trial
 };
 
 }  // namespace

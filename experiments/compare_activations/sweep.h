@@ -12,10 +12,11 @@ namespace sae {
 /// What the sweep compares, as the command line says.
 struct SweepOptions {
   std::vector<Activation> activations;
-  std::vector<double> target_l0;       ///< k of topk; where relu's penalties aim
+  std::vector<double> target_l0;       ///< k, or where penalties aim
   std::vector<double> learning_rates;  ///< the grid of the trials
   double trial_l0 = 32;                ///< the sparsity at which learning rates are tried
-  double trial_penalty = 0.2;          ///< relu's first guess of the penalty that gives trial_l0
+  double trial_penalty = 0.2;          ///< first guess of an L1 penalty that gives trial_l0
+  int64_t seeds = 1;                   ///< of the whole runs
   int64_t tokens = 0;                  ///< of a whole run
   std::string folder;                  ///< results.csv, the plot, and runs/NAME/ for each run
 };
@@ -26,11 +27,11 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data);
 
 /// The whole comparison. Every run that is finished is kept in its folder and found again, so that an interrupted sweep
 /// goes on where it was:
-///   1. relu's penalty for trial_l0, roughly, at the middle learning rate;
+///   1. for each activation with a penalty, the penalty for trial_l0, roughly, at the middle learning rate;
 ///   2. learning-rate trials, the same number for each activation, on a quarter of the tokens;
-///   3. the target nearest to trial_l0 first, then one above and one below at a time: relu's penalties, on a quarter of
-///      the tokens, then the runs themselves, with points at half and at all of the tokens; relu's again where L0 came
-///      out too far from its target.
+///   3. the target nearest to trial_l0 first, then one above and one below at a time: penalties, on a quarter of the
+///      tokens, then the runs themselves for every seed, with points at half and at all of the tokens; once more with
+///      another penalty where L0 came out too far from its target.
 /// Runs of one step of this list share one stream of batches.
 /// Choices are made on validation data; the rows are test data. results.csv and the plot are rewritten after each run.
 std::vector<ResultRow> run_sweep(const RunContext& context, const Options& options, const SweepOptions& sweep);

@@ -34,16 +34,16 @@ double DownstreamResults::loss_recovered(const ReplacedLoss& loss, Kind end) con
 
 void write_downstream_csv(const std::string& path, const DownstreamResults& results) {
   std::string text =
-      "name,activation,latents,k,l1,l0,normalised_mse,cross_entropy,delta_cross_entropy,delta_standard_error,"
+      "name,activation,latents,k,penalty,l0,normalised_mse,cross_entropy,delta_cross_entropy,delta_standard_error,"
       "kl_divergence,kl_standard_error,loss_recovered_from_zero,loss_recovered_from_mean,tokens\n";
   for (const DownstreamRow& row : results.rows) {
     const ReplacedLoss& loss = row.loss;
     std::string about = ",,,,,";
     if (is_autoencoder(row)) {
       const AutoencoderOptions& model = row.substitute.autoencoder->options();
-      const bool topk = model.activation == Activation::topk;
-      about = fmt::format("{},{},{},{:.6g},{:.4f},{:.6f}", name_of(model.activation), model.latents, topk ? model.k : 0,
-                          model.l1, loss.l0(), loss.normalised_mse());
+      const bool chooses_k = facts_of(model.activation).chooses_k;
+      about = fmt::format("{},{},{},{:.6g},{:.4f},{:.6f}", name_of(model.activation), model.latents,
+                          chooses_k ? model.k : 0, model.penalty, loss.l0(), loss.normalised_mse());
     }
     text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{:.6f},{}\n", row.substitute.name, about,
                         loss.mean_loss(), loss.mean_increase(), loss.increase_error(), loss.mean_divergence(),

@@ -31,7 +31,7 @@ int evaluate_saved(const Options& options) {
   const AutoencoderOptions& model = loaded.autoencoder.options();
   Json json = Json::object();
   json.set("sae", options.get_text("sae")).set("data", data.folder).set("split", split);
-  json.set("activation", name_of(model.activation)).set("latents", model.latents).set("k", model.k).set("l1", model.l1);
+  json.set("activation", name_of(model.activation)).set("latents", model.latents).set("k", model.k).set("penalty", model.penalty);
   put_metrics(json, metrics);
   // Of topk with exact scoring: rows whose candidates were too many, and the scores computed again for each other row.
   if (counts.rows > 0) json.set("whole_rows", counts.exact_rows).set("rescored_per_row", counts.rescored_per_row());

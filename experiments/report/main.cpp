@@ -96,8 +96,8 @@ Facts card_of(const LoadedAutoencoder& loaded, const Firings& firings, const Spl
   int64_t stored = 0;
   for (const auto& of_latent : firings) stored += static_cast<int64_t>(of_latent.size());
   Facts facts = {{"activation", std::string(name_of(model.activation))}};
-  if (model.activation == Activation::topk) facts.emplace_back("k", fmt::format("{}", model.k));
-  if (model.l1 > 0) facts.emplace_back("L1 penalty", fmt::format("{:.4g}", model.l1));
+  if (facts_of(model.activation).chooses_k) facts.emplace_back("k", fmt::format("{}", model.k));
+  if (model.penalty > 0) facts.emplace_back("penalty", fmt::format("{:.4g}", model.penalty));
   facts.emplace_back("L0", fmt::format("{:.2f}", static_cast<double>(stored) / static_cast<double>(rows.rows())));
   for (const auto& [column, label] : Facts{{"normalised_mse", "normalised MSE"},
                                            {"delta_cross_entropy", "loss increase (nats)"},

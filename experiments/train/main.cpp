@@ -8,6 +8,8 @@
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
 #include "experiments/common/training_run.h"
+#include "experiments/train/diagnosis.h"
+#include "models/autoencoder/autoencoder_file.h"
 
 namespace {
 
@@ -21,6 +23,7 @@ constexpr const char* description =
     "Example: train --data runs/default/activations --output runs/topk32 --activation topk --k 32 --latents 4096";
 
 void declare(Options& options) {
+  static const std::string names = activation_names();
   options.group("Input and output")
       .text("data", "FOLDER", "activations, as harvest stores them")
       .text("output", "FOLDER", "where the results go")
@@ -32,24 +35,32 @@ void declare(Options& options) {
       .flag("profile", "print what each operation of one step costs, and stop");
   declare_data_options(options);
   options.group("Activation")
-      .text("activation", "topk", "topk|relu", "what turns pre-activations into latents")
-      .integer("k", 32, "N", "active latents per row (topk)")
-      .number("l1", "WEIGHT", "weight of the L1 penalty (relu)")
-      .number("aux-weight", 1.0 / 32, "WEIGHT", "weight of the auxiliary loss (topk)")
+      .text("activation", "topk", names.c_str(), "what turns pre-activations into latents")
+      .integer("k", 32, "N", "active latents per row (topk, multi-topk; of the whole batch: batch-topk, matryoshka)")
+      .number("penalty", "WEIGHT",
+              "weight of the sparsity penalty: L1 (relu, prolu, gated), L0 (jumprelu), KL divergence (sigmoid)")
+      .number("aux-weight", 1.0 / 32, "WEIGHT", "weight of the auxiliary loss on dead latents (where k is chosen)")
+      .number("target-rate", 0.05, "MEAN", "what sigmoid's penalty wants each latent's mean to be")
+      .number("weight-decay", 0, "WEIGHT", "weight of half the sum of squared weights (sigmoid)")
+      .flag("freeze-decoder", "leave the decoder at its random start: a baseline")
       .number("lr", "RATE", "learning rate [default: 2e-4 / sqrt(latents / 2^14), a rule made for batches of 131,072]");
   declare_training_options(options);
 }
 
 RunPlan make_plan(const Options& options, const RunContext& context) {
   RunPlan plan;
-  plan.model = model_options(options, context.data.train.width(), parse_activation(options.get_text("activation")));
+  plan.model = model_options(options, context.data.train.width(), parse_activation(options.get_text("activation")),
+                             context.statistics.variance);
   plan.model.k = options.get_integer("k");
-  plan.model.l1 = plan.model.activation == Activation::relu ? options.get_number("l1", 0, 1e9) : 0;
+  if (!facts_of(plan.model.activation).chooses_k) plan.model.penalty = options.get_number("penalty", 0, 1e9);
+  plan.model.target_rate = options.get_number("target-rate", 0, 1);
+  plan.model.weight_decay = options.get_number("weight-decay", 0, 1e9);
   plan.model.aux_weight = options.get_number("aux-weight", 0, 1e9);
   const int64_t tokens =
       options.given("tokens") ? options.get_integer("tokens", 1, int64_t{1} << 50) : context.data.train.rows();
   plan.training = training_options(options, plan.model, tokens, context.statistics.variance);
   if (options.given("lr")) plan.training.learning_rate = options.get_number("lr");
+  plan.training.freeze_decoder = options.get_flag("freeze-decoder");
   check(plan.model);
   check(plan.training);
   plan.folder = options.get_text("output");
@@ -58,7 +69,8 @@ RunPlan make_plan(const Options& options, const RunContext& context) {
   CHECK(shuffle == "on" || shuffle == "off", "--shuffle: expected on or off, got '{}'", shuffle);
   plan.shuffle = shuffle == "on";
   plan.resume = options.get_flag("resume");
-  plan.evaluate_after = {(plan.training.steps + 1) / 2, plan.training.steps};
+  plan.resamples = options.get_integer("resamples", 0, 1000);
+  plan.evaluate_after = {(plan.training.steps + 1) / 2, before_last_fifth(plan.training.steps), plan.training.steps};
   plan.checkpoint_every = options.get_integer("checkpoint-every", 0, int64_t{1} << 50);
   plan.checkpoint_at_start = options.get_flag("keep-start");
   plan.options_text = options.effective();
@@ -68,7 +80,7 @@ RunPlan make_plan(const Options& options, const RunContext& context) {
 /// How often each latent would fire within the dead-latent window if all fired alike; below about a hundred, chance
 /// alone makes latents look dead.
 void print_dead_window(const RunPlan& plan) {
-  if (plan.model.activation != Activation::topk) return;
+  if (!facts_of(plan.model.activation).chooses_k) return;
   const double expected = static_cast<double>(plan.training.dead_after) * static_cast<double>(plan.model.k) /
                           static_cast<double>(plan.model.latents);
   fmt::print(stderr, "A latent is dead after {} rows; dead_after * k / n = {:.0f}\n", plan.training.dead_after,
@@ -106,6 +118,10 @@ int train(const Options& options) {
   const RunPoint& last = result.points.back();
   print_point("validation", last.validation);
   if (last.test) print_point("test", *last.test);
+  for (const std::string& line :
+       diagnosis(plan, result, load_autoencoder(result.autoencoder_file, *device).autoencoder)) {
+    fmt::print("{}\n", line);
+  }
   fmt::print("{} weights were better on validation data; saved in {}\n", last.averaged ? "averaged" : "raw",
              result.autoencoder_file);
   return 0;

@@ -5,42 +5,25 @@
 
 #include "engine/error.h"
 #include "engine/row_kernels.h"
-#include "ops/add_row/add_row.h"
-#include "ops/gather_rows/gather_rows.h"
-#include "ops/l1_penalty/l1_penalty.h"
-#include "ops/normalised_mse/normalised_mse.h"
-#include "ops/reconstruction_loss/reconstruction_loss.h"
 #include "ops/relu/relu.h"
-#include "ops/subtract/subtract.h"
-#include "ops/subtract_row/subtract_row.h"
 #include "ops/topk/topk.h"
 #include "ops/unit_norm/unit_norm.h"
 
 namespace sae {
 
-std::string_view name_of(Activation activation) {
-  switch (activation) {
-    case Activation::relu:
-      return "relu";
-    case Activation::topk:
-      return "topk";
-  }
-  fail("activation: unknown value {}", static_cast<int>(activation));
-}
-
-Activation parse_activation(std::string_view text) {
-  for (const Activation activation : {Activation::relu, Activation::topk}) {
-    if (text == name_of(activation)) return activation;
-  }
-  fail("activation: expected relu or topk, got '{}'", text);
-}
-
 void check(const AutoencoderOptions& options) {
   CHECK(options.width >= 1, "autoencoder: width is {}, expected at least 1", options.width);
   CHECK(options.latents >= 1, "autoencoder: latents is {}, expected at least 1", options.latents);
-  CHECK(options.activation != Activation::topk || (1 <= options.k && options.k <= options.latents),
+  CHECK(!facts_of(options.activation).chooses_k || (1 <= options.k && options.k <= options.latents),
         "autoencoder: expected 1 <= k <= latents = {}, got k = {}", options.latents, options.k);
-  CHECK(std::isfinite(options.l1) && options.l1 >= 0, "autoencoder: l1 is {}, expected 0 or more", options.l1);
+  for (const auto& [name, weight] :
+       {std::pair{"penalty", options.penalty}, std::pair{"weight decay", options.weight_decay}}) {
+    CHECK(std::isfinite(weight) && weight >= 0, "autoencoder: the {} is {}, expected 0 or more", name, weight);
+  }
+  CHECK(options.activation != Activation::jump_relu || (std::isfinite(options.bandwidth) && options.bandwidth > 0),
+        "autoencoder: the bandwidth of jumprelu is {}, expected above 0", options.bandwidth);
+  CHECK(options.activation != Activation::sigmoid || (options.target_rate > 0 && options.target_rate < 1),
+        "autoencoder: the target rate of sigmoid is {}, expected between 0 and 1", options.target_rate);
   CHECK(0 <= options.k_aux && options.k_aux <= options.latents,
         "autoencoder: expected 0 <= k_aux <= latents = {}, got {}", options.latents, options.k_aux);
   CHECK(std::isfinite(options.aux_weight) && options.aux_weight >= 0,
@@ -52,8 +35,45 @@ int64_t default_k_aux(int64_t width, int64_t latents) {
   return std::min(latents, static_cast<int64_t>(std::exp2(exponent)));
 }
 
+std::vector<int64_t> nested_sizes(int64_t latents) {
+  std::vector<int64_t> sizes;
+  for (const int64_t part : {16, 8, 4, 2, 1}) {
+    const int64_t size = latents / part;
+    if (size > 0 && (sizes.empty() || sizes.back() < size)) sizes.push_back(size);
+  }
+  return sizes;
+}
+
+std::vector<ExtraParameter> extra_parameters(const AutoencoderOptions& options) {
+  if (facts_of(options.activation).whole_batch) return {{"threshold", 1, 0}};
+  if (options.activation == Activation::gated) {
+    return {{"magnitude_log_scale", options.latents, 0}, {"magnitude_bias", options.latents, 0}};
+  }
+  // Thresholds start at the kernel's width, so that the kernel lies above 0 ("Jumping Ahead" starts there too).
+  if (options.activation == Activation::jump_relu) {
+    return {{"log_threshold", options.latents, std::log(options.bandwidth)}};
+  }
+  return {};
+}
+
+namespace {
+
+Tensor constant_tensor(Device& device, Shape shape, Dtype dtype, double value) {
+  return Tensor::from(device, shape, std::vector<double>(static_cast<size_t>(shape.elements()), value)).to(dtype);
+}
+
+template <class Parameters>
+auto& find_extra(Parameters& parameters, std::string_view name) {
+  const auto found =
+      std::find_if(parameters.begin(), parameters.end(), [&](const auto& one) { return one.name() == name; });
+  CHECK(found != parameters.end(), "autoencoder: this activation has no parameter '{}'", name);
+  return *found;
+}
+
+}  // namespace
+
 Autoencoder::Autoencoder(AutoencoderOptions options, Tensor encoder, Tensor encoder_bias, Tensor decoder,
-                         Tensor pre_bias)
+                         Tensor pre_bias, std::vector<Tensor> extra)
     : options_(options),
       encoder_("encoder", std::move(encoder)),
       encoder_bias_("encoder_bias", std::move(encoder_bias)),
@@ -69,6 +89,32 @@ Autoencoder::Autoencoder(AutoencoderOptions options, Tensor encoder, Tensor enco
   expect(encoder_bias_, {options_.latents});
   expect(decoder_, {options_.latents, options_.width});
   expect(pre_bias_, {options_.width});
+  const std::vector<ExtraParameter> expected = extra_parameters(options_);
+  CHECK(extra.empty() || extra.size() == expected.size(), "autoencoder: {} has {} parameters of its own, got {}",
+        name_of(options_.activation), expected.size(), extra.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const Tensor& like = encoder_.value();
+    extra_.emplace_back(std::string(expected[i].name),
+                        extra.empty()
+                            ? constant_tensor(like.device(), {expected[i].elements}, like.dtype(), expected[i].start)
+                            : std::move(extra[i]));
+    expect(extra_.back(), {expected[i].elements});
+  }
+}
+
+Parameter& Autoencoder::extra(std::string_view name) { return find_extra(extra_, name); }
+const Parameter& Autoencoder::extra(std::string_view name) const { return find_extra(extra_, name); }
+
+std::vector<Parameter*> Autoencoder::parameters() {
+  std::vector<Parameter*> all = {&encoder_, &encoder_bias_, &decoder_, &pre_bias_};
+  for (Parameter& parameter : extra_) all.push_back(&parameter);
+  return all;
+}
+
+std::vector<const Parameter*> Autoencoder::parameters() const {
+  std::vector<const Parameter*> all = {&encoder_, &encoder_bias_, &decoder_, &pre_bias_};
+  for (const Parameter& parameter : extra_) all.push_back(&parameter);
+  return all;
 }
 
 namespace {
@@ -120,117 +166,43 @@ Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pr
   Device& device = pre_bias.device();
   const Dtype dtype = pre_bias.dtype();
   Tensor decoder = unit_rows(device, options.latents, options.width, dtype, seed, decoder_stream).value();
-  const double length = options.activation == Activation::topk ? 1.0 / reconstructed_length(decoder, options.k, seed)
-                                                               : 1.0 / std::sqrt(3.0);
+  double length = 1.0 / std::sqrt(3.0);
+  if (facts_of(options.activation).chooses_k) length = 1.0 / reconstructed_length(decoder, options.k, seed);
+  if (options.activation == Activation::sigmoid) {
+    length =
+        std::sqrt(2.0 * static_cast<double>(options.width) / static_cast<double>(options.latents + options.width + 1));
+    decoder = scaled(decoder, length);
+    Tensor encoder = decoder.clone();
+    return Autoencoder(options, std::move(encoder), Tensor::zeros(device, {options.latents}, dtype), std::move(decoder),
+                       pre_bias.with_shape({options.width}));
+  }
   Tensor encoder = scaled(decoder, length);
   return Autoencoder(options, std::move(encoder), Tensor::zeros(device, {options.latents}, dtype), std::move(decoder),
                      pre_bias.with_shape({options.width}));
 }
 
 Weights Weights::watched(Tape& tape, Autoencoder& autoencoder) {
-  return {tape.watch(autoencoder.encoder()), tape.watch(autoencoder.encoder_bias()), tape.watch(autoencoder.decoder()),
-          tape.watch(autoencoder.pre_bias())};
+  Weights weights{tape.watch(autoencoder.encoder()), tape.watch(autoencoder.encoder_bias()),
+                  tape.watch(autoencoder.decoder()), tape.watch(autoencoder.pre_bias())};
+  for (const ExtraParameter& one : extra_parameters(autoencoder.options())) {
+    weights.extra.emplace_back(one.name, tape.watch(autoencoder.extra(one.name)));
+  }
+  return weights;
 }
 
 Weights Weights::constant(const Autoencoder& autoencoder) {
-  return {autoencoder.encoder().value(), autoencoder.encoder_bias().value(), autoencoder.decoder().value(),
-          autoencoder.pre_bias().value()};
-}
-
-namespace {
-
-Variable pre_activations(const Weights& weights, const Tensor& x, Precision precision) {
-  const Variable centred = subtract_row(x, weights.pre_bias);
-  return add_row(matmul(centred, weights.encoder, {.transpose_b = true, .precision = precision}), weights.encoder_bias);
-}
-
-Variable activate(const Variable& pre, const AutoencoderOptions& options, LatentLayout layout) {
-  switch (options.activation) {
-    case Activation::topk:
-      return relu(topk(pre, options.k));
-    case Activation::relu:
-      return layout == LatentLayout::compressed ? relu_compressed(pre) : relu(pre);
+  Weights weights{autoencoder.encoder().value(), autoencoder.encoder_bias().value(), autoencoder.decoder().value(),
+                  autoencoder.pre_bias().value()};
+  for (const ExtraParameter& one : extra_parameters(autoencoder.options())) {
+    weights.extra.emplace_back(one.name, autoencoder.extra(one.name).value());
   }
-  fail("activation: unknown value {}", static_cast<int>(options.activation));
+  return weights;
 }
 
-Variable latents_of(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
-                    const PassOptions& how) {
-  CHECK(x.cols() == options.width, "autoencoder: rows of width {}, this autoencoder reads width {}", x.cols(),
-        options.width);
-  const bool chooses = options.activation == Activation::topk;
-  if (how.fused && chooses) {
-    const EncodeOptions encode{.scoring = how.scoring, .panels = how.panels, .counts = how.encode_counts};
-    return relu(
-        topk_encode(subtract_row(x, weights.pre_bias), weights.encoder, weights.encoder_bias, options.k, encode));
-  }
-  // What topk chooses from must be as exact as asked, whatever the other products are.
-  const Precision precision = !chooses                       ? how.precision
-                              : how.scoring == Scoring::bf16 ? Precision::bf16
-                                                             : Precision::f32;
-  return activate(pre_activations(weights, x, precision), options, how.layout);
-}
-
-Variable reconstruct(const Weights& weights, const Variable& latents, Precision precision) {
-  return add_row(matmul(latents, weights.decoder, {.precision = precision}), weights.pre_bias);
-}
-
-}  // namespace
-
-Pass run(const Weights& weights, const AutoencoderOptions& options, const Tensor& x, const PassOptions& how) {
-  Variable latents = latents_of(weights, options, x, how);
-  Variable reconstruction = reconstruct(weights, latents, how.precision);
-  return {std::move(latents), std::move(reconstruction)};
-}
-
-Value encode(const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how) {
-  return latents_of(Weights::constant(autoencoder), autoencoder.options(), x, how).value;
-}
-
-Tensor decode(const Autoencoder& autoencoder, const Value& latents) {
-  return require_dense("decode", reconstruct(Weights::constant(autoencoder), latents, Precision::f32).value);
-}
-
-namespace {
-
-/// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed, b_pre -
-/// residual. The target is detached, so live latents get nothing from this term; b_pre cancels in its value but
-/// receives its gradient. The dead latents are gathered into a small autoencoder of their own, whose products are
-/// dense: no other latent is looked at.
-Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
-                        const Tensor& residual, const Tensor& dead, Precision precision) {
-  const Variable encoder = gather_rows(weights.encoder, dead), bias = gather_rows(weights.encoder_bias, dead);
-  const Variable decoder = gather_rows(weights.decoder, dead);
-  const Variable centred = subtract_row(x, weights.pre_bias);
-  Variable pre = add_row(matmul(centred, encoder, {.transpose_b = true, .precision = precision}), bias);
-  if (dead.elements() > options.k_aux) pre = keep_topk(pre, options.k_aux);
-  const Variable prediction = add_row(matmul(relu(pre), decoder, {.precision = precision}), weights.pre_bias);
-  const Variable missed = subtract(Tensor::zeros(x.device(), x.shape(), x.dtype()), residual);
-  const Tensor target = require_dense("auxiliary loss", add_row(missed, Variable(weights.pre_bias.value)).value);
-  return batch_normalised_mse(prediction, target);
-}
-
-}  // namespace
-
-TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x, double mse_scale,
-                           const Tensor& dead, const PassOptions& how) {
-  TrainingLoss loss{{}, latents_of(weights, options, x, how)};
-  Tensor residual;
-  if (how.fused && !std::holds_alternative<Tensor>(loss.latents.value)) {
-    ReconstructionLoss main = reconstruction_loss(loss.latents, weights.decoder, weights.pre_bias, x, mse_scale);
-    residual = main.residual;
-    loss.terms.push_back({std::move(main.loss), 1.0});
-  } else {
-    const Variable reconstruction = reconstruct(weights, loss.latents, how.precision);
-    residual = require_dense("training loss", subtract(Variable(reconstruction.value), x).value);
-    loss.terms.push_back({normalised_mse(reconstruction, x, mse_scale), 1.0});
-  }
-  if (options.activation == Activation::relu) {
-    loss.terms.push_back({l1_penalty(loss.latents), options.l1});
-  } else if (options.k_aux > 0 && dead.elements() > 0) {
-    loss.terms.push_back({auxiliary_loss(weights, options, x, residual, dead, how.precision), options.aux_weight});
-  }
-  return loss;
+const Variable& Weights::named(std::string_view name) const {
+  const auto found = std::find_if(extra.begin(), extra.end(), [&](const auto& one) { return one.first == name; });
+  CHECK(found != extra.end(), "autoencoder: this activation has no parameter '{}'", name);
+  return found->second;
 }
 
 }  // namespace sae

@@ -34,8 +34,14 @@ void save_autoencoder(const std::string& path, const Autoencoder& autoencoder, c
   const AutoencoderOptions& options = autoencoder.options();
   Metadata metadata = {
       {"kind", std::string(file_kind)},         {"activation", std::string(name_of(options.activation))},
-      {"k", std::to_string(options.k)},         {"l1", fmt::format("{}", options.l1)},
+      {"k", std::to_string(options.k)},         {"penalty", fmt::format("{}", options.penalty)},
       {"k_aux", std::to_string(options.k_aux)}, {"aux_weight", fmt::format("{}", options.aux_weight)}};
+  if (options.activation == Activation::jump_relu)
+    metadata.emplace_back("bandwidth", fmt::format("{}", options.bandwidth));
+  if (options.activation == Activation::sigmoid) {
+    metadata.emplace_back("target_rate", fmt::format("{}", options.target_rate));
+    metadata.emplace_back("weight_decay", fmt::format("{}", options.weight_decay));
+  }
   metadata.insert(metadata.end(), notes.begin(), notes.end());
   std::vector<NamedTensor> tensors;
   for (const Parameter* parameter : autoencoder.parameters())
@@ -53,12 +59,20 @@ LoadedAutoencoder load_autoencoder(const std::string& path, Device& device) {
   options.width = shape[1];
   options.activation = parse_activation(file.metadata("activation"));
   options.k = number_in<int64_t>(file, "k");
-  options.l1 = number_in<double>(file, "l1");
+  // Files from before there were other penalties than L1 call the weight by that name.
+  options.penalty = number_in<double>(file, file.has_metadata("l1") ? "l1" : "penalty");
   options.k_aux = number_in<int64_t>(file, "k_aux");
   options.aux_weight = number_in<double>(file, "aux_weight");
+  if (options.activation == Activation::jump_relu) options.bandwidth = number_in<double>(file, "bandwidth");
+  if (options.activation == Activation::sigmoid) {
+    options.target_rate = number_in<double>(file, "target_rate");
+    options.weight_decay = number_in<double>(file, "weight_decay");
+  }
   try {
+    std::vector<Tensor> extra;
+    for (const ExtraParameter& one : extra_parameters(options)) extra.push_back(file.read(device, one.name));
     return {Autoencoder(options, file.read(device, "encoder"), file.read(device, "encoder_bias"),
-                        file.read(device, "decoder"), file.read(device, "pre_bias")),
+                        file.read(device, "decoder"), file.read(device, "pre_bias"), std::move(extra)),
             file.metadata()};
   } catch (const Error& error) {
     fail("{}: {}", path, error.what());

@@ -6,6 +6,7 @@
 
 #include "engine/error.h"
 #include "engine/files/json.h"
+#include "ops/exponential/exponential.h"
 
 namespace sae {
 namespace {
@@ -57,6 +58,44 @@ struct Export {
   Json config = Json::object();
 };
 
+/// Adds the tensors of the activation; returns SAELens' name of the architecture.
+std::string add_saelens_activation(std::vector<NamedTensor>& tensors, const Autoencoder& autoencoder,
+                                   const Tensor& encoder_bias) {
+  const auto extra = [&](std::string_view name) { return autoencoder.extra(name).value().to(Dtype::f32); };
+  const Activation activation = autoencoder.options().activation;
+  if (activation == Activation::gated) {
+    tensors.push_back({"b_gate", encoder_bias});
+    tensors.push_back({"b_mag", extra("magnitude_bias")});
+    tensors.push_back({"r_mag", extra("magnitude_log_scale")});
+    return "gated";
+  }
+  tensors.push_back({"b_enc", encoder_bias});
+  switch (activation) {
+    case Activation::relu:
+      return "standard";
+    case Activation::topk:
+    case Activation::multi_topk:
+      return "topk";
+    case Activation::jump_relu:
+      tensors.push_back({"threshold", require_dense("export", exponential(extra("log_threshold")).value)});
+      return "jumprelu";
+    case Activation::batch_topk:
+    case Activation::matryoshka: {
+      const std::vector<float> everywhere(static_cast<size_t>(encoder_bias.elements()),
+                                          extra("threshold").data<float>()[0]);
+      CHECK(everywhere[0] > 0, "the threshold of this autoencoder was never measured, so it has no latents to export");
+      tensors.push_back({"threshold", Tensor::from(encoder_bias.device(), encoder_bias.shape(), everywhere)});
+      return "jumprelu";
+    }
+    case Activation::gated:
+    case Activation::prolu:
+    case Activation::prolu_ste:
+    case Activation::sigmoid:
+      break;
+  }
+  fail("the saelens format has no architecture for {}", name_of(activation));
+}
+
 Export to_saelens(const LoadedAutoencoder& loaded) {
   const AutoencoderOptions& options = loaded.autoencoder.options();
   CHECK(options.width >= 2, "a width of {} has no layer norm, which the saelens format needs", options.width);
@@ -66,11 +105,9 @@ Export to_saelens(const LoadedAutoencoder& loaded) {
   Export result;
   result.weights_name = "sae_weights.safetensors";
   result.tensors = {{"W_enc", scaled(transposed(weights.encoder), 1 / length)},
-                    {"b_enc", weights.encoder_bias},
                     {"W_dec", scaled(weights.decoder, length)},
                     {"b_dec", scaled(weights.pre_bias, length)}};
-  const bool is_topk = options.activation == Activation::topk;
-  result.config.set("architecture", is_topk ? "topk" : "standard")
+  result.config.set("architecture", add_saelens_activation(result.tensors, loaded.autoencoder, weights.encoder_bias))
       .set("d_in", options.width)
       .set("d_sae", options.latents)
       .set("dtype", "float32")
@@ -78,7 +115,9 @@ Export to_saelens(const LoadedAutoencoder& loaded) {
       .set("apply_b_dec_to_input", true)
       .set("normalize_activations", "layer_norm")
       .set("reshape_activations", "none");
-  if (is_topk) result.config.set("k", options.k).set("rescale_acts_by_decoder_norm", false);
+  if (facts_of(options.activation).chooses_k && !facts_of(options.activation).whole_batch) {
+    result.config.set("k", options.k).set("rescale_acts_by_decoder_norm", false);
+  }
   Json metadata = Json::object();
   metadata
       .set("sae_lens_version", "6.18.0")  // the version whose format this is
@@ -94,7 +133,7 @@ Export to_saelens(const LoadedAutoencoder& loaded) {
 
 Export to_sparsify(const LoadedAutoencoder& loaded) {
   const AutoencoderOptions& options = loaded.autoencoder.options();
-  CHECK(options.activation == Activation::topk,
+  CHECK(options.activation == Activation::topk || options.activation == Activation::multi_topk,
         "the sparsify format has top-k autoencoders only, this one is {}; choose saelens", name_of(options.activation));
   const Weights32 weights = weights_of(loaded.autoencoder);
   Export result;
@@ -108,7 +147,7 @@ Export to_sparsify(const LoadedAutoencoder& loaded) {
       .set("k", options.k)
       .set("activation", "topk")
       .set("normalize_decoder", true)
-      .set("multi_topk", false)
+      .set("multi_topk", options.activation == Activation::multi_topk)
       .set("skip_connection", false)
       .set("transcode", false)
       .set("made_by", "sae.cpp")

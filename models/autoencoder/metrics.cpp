@@ -110,6 +110,25 @@ Metrics MetricsSum::result() const {
   return metrics;
 }
 
+double held_out_objective(const AutoencoderOptions& options, const Metrics& metrics) {
+  switch (options.activation) {
+    case Activation::relu:
+    case Activation::prolu:
+    case Activation::prolu_ste:
+    case Activation::gated:
+      return metrics.normalised_mse + options.penalty * metrics.l1;
+    case Activation::jump_relu:
+      return metrics.normalised_mse + options.penalty * metrics.l0;
+    case Activation::topk:
+    case Activation::multi_topk:
+    case Activation::batch_topk:
+    case Activation::matryoshka:
+    case Activation::sigmoid:
+      return metrics.normalised_mse;
+  }
+  fail("activation: unknown value {}", static_cast<int>(options.activation));
+}
+
 void add_batch(MetricsSum& sum, const Autoencoder& autoencoder, const Tensor& x, const PassOptions& how) {
   const Value latents = encode(autoencoder, x, how);
   sum.add(x, latents, decode(autoencoder, latents));

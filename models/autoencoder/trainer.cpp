@@ -25,9 +25,11 @@ void check(const TrainingOptions& options) {
   CHECK(options.steps >= 1, "training: {} steps, expected at least 1; give more tokens or a smaller batch",
         options.steps);
   for (const auto& [name, part] : {std::pair{"lr-warmup", options.lr_warmup}, std::pair{"lr-decay", options.lr_decay},
-                                   std::pair{"l1-warmup", options.l1_warmup}}) {
+                                   std::pair{"penalty-warmup", options.penalty_warmup}}) {
     CHECK(0 <= part && part <= 1, "training: {} is {}, expected a part of the run from 0 to 1", name, part);
   }
+  CHECK(std::isfinite(options.threshold_rate) && options.threshold_rate > 0,
+        "training: the rate of the thresholds is {} times the learning rate, expected above 0", options.threshold_rate);
   CHECK(options.dead_after >= 1, "training: dead-after is {} tokens, expected at least 1", options.dead_after);
   CHECK(std::isfinite(options.clip_norm) && options.clip_norm >= 0, "training: clip-norm is {}, expected 0 or more",
         options.clip_norm);
@@ -37,13 +39,14 @@ void check(const TrainingOptions& options) {
 
 namespace {
 
-/// ReLU's latents are compressed once less than the first part of them was active, and dense again above the second:
-/// the sparse products overtake the dense ones between a sixth and a fourteenth on the processors that were measured.
-/// Two numbers, so that a run near one of them does not go to and fro.
+/// Latents whose number varies are compressed once less than the first part of them was active, and dense again above
+/// the second: the sparse products overtake the dense ones between a sixth and a fourteenth on the processors that were
+/// measured. Two numbers, so that a run near one of them does not go to and fro.
 constexpr double compressed_below = 0.08, dense_above = 0.1;
 
 RowConstraint constraint_of(const Autoencoder& autoencoder, const Parameter& parameter) {
-  return &parameter == &autoencoder.decoder() ? RowConstraint::unit_norm : RowConstraint::none;
+  const bool unit = &parameter == &autoencoder.decoder() && facts_of(autoencoder.options().activation).unit_decoder;
+  return unit ? RowConstraint::unit_norm : RowConstraint::none;
 }
 
 double scalar_of(const Variable& loss) { return require_dense("loss", loss.value).to(Dtype::f64).data<double>()[0]; }
@@ -98,7 +101,7 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
   EncodeCounts counts;
   how.encode_counts = &counts;
   AutoencoderOptions model = autoencoder_.options();
-  model.l1 *= ramp(options_.l1_warmup);
+  model.penalty *= ramp(options_.penalty_warmup);
   const Tensor dead = dead_list();
   const TrainingLoss loss =
       training_loss(Weights::watched(tape, autoencoder_), model, x, options_.mse_scale, dead, how);
@@ -107,9 +110,8 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
   report.dead = dead.elements();
   report.whole_rows = counts.exact_rows;
   report.normalised_mse = scalar_of(loss.terms[0].loss);
-  if (loss.terms.size() > 1) {
-    (model.activation == Activation::relu ? report.l1 : report.auxiliary_loss) = scalar_of(loss.terms[1].loss);
-  }
+  if (loss.penalty) report.penalty = scalar_of(loss.terms[*loss.penalty].loss);
+  if (loss.auxiliary) report.auxiliary_loss = scalar_of(loss.terms[*loss.auxiliary].loss);
   tape.backward(loss.terms);
   count_firings(loss.latents.value, x.rows());
   report.l0 = last_l0_;
@@ -127,7 +129,7 @@ bool Trainer::packs_encoder() const {
 
 Tensor Trainer::dead_list() const {
   std::vector<int32_t> dead;
-  if (autoencoder_.options().activation == Activation::topk) {
+  if (facts_of(autoencoder_.options().activation).chooses_k) {
     for (size_t latent = 0; latent < rows_since_fired_.size(); ++latent) {
       if (rows_since_fired_[latent] >= options_.dead_after) dead.push_back(static_cast<int32_t>(latent));
     }
@@ -153,7 +155,10 @@ void Trainer::count_firings(const Value& latents, int64_t rows) {
 void Trainer::clip_gradients() {
   std::vector<Tensor> dense;
   double squares = 0;
+  std::vector<Parameter*> trained;
   for (Parameter* parameter : autoencoder_.parameters()) {
+    if (parameter->gradient.empty()) continue;  // a measured threshold
+    trained.push_back(parameter);
     const Tensor& value = parameter->value();
     dense.push_back(materialize(parameter->gradient, value.device(), value.shape(), value.dtype()));
     visit_real("clip", value.dtype(), [&](auto zero) {
@@ -166,7 +171,7 @@ void Trainer::clip_gradients() {
   if (norm <= options_.clip_norm) return;
   const double factor = options_.clip_norm / norm;
   size_t i = 0;
-  for (Parameter* parameter : autoencoder_.parameters()) {
+  for (Parameter* parameter : trained) {
     Writable scaled = Tensor::empty(dense[i].device(), dense[i].shape(), dense[i].dtype());
     visit_real("clip", dense[i].dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -181,15 +186,23 @@ void Trainer::clip_gradients() {
 
 void Trainer::update_parameters() {
   const AdamOptions adam{.learning_rate = learning_rate()};
+  const AdamOptions threshold_adam{.learning_rate = learning_rate() * options_.threshold_rate};
+  if (options_.freeze_decoder) autoencoder_.decoder().gradient.clear();
   const auto parameters = autoencoder_.parameters();
-  const auto is_matrix = [&](const Parameter* parameter) { return parameter->value().shape().rank() == 2; };
-  if (options_.fused) {
-    std::vector<LatentMatrix> matrices;
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (!is_matrix(parameters[i])) continue;
-      matrices.push_back({*parameters[i], moments_[i], constraint_of(autoencoder_, *parameters[i]),
-                          options_.averaging ? &averages_[i] : nullptr});
+  const auto in_one_pass = [&](const Parameter* parameter) {
+    return options_.fused && parameter->value().shape().rank() == 2 && !parameter->gradient.empty();
+  };
+  std::vector<LatentMatrix> matrices;
+  std::vector<size_t> others;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (!in_one_pass(parameters[i])) {
+      others.push_back(i);
+      continue;
     }
+    matrices.push_back({*parameters[i], moments_[i], constraint_of(autoencoder_, *parameters[i]),
+                        options_.averaging ? &averages_[i] : nullptr});
+  }
+  if (!matrices.empty()) {
     // The packed copy follows block by block, while the new rows are in the cache.
     Parameter& encoder = autoencoder_.encoder();
     const auto pack = [&](int64_t begin, int64_t end) {
@@ -198,19 +211,24 @@ void Trainer::update_parameters() {
     optimise_latents(matrices, adam, packs_encoder() ? RowsWritten(pack) : RowsWritten());
     if (packs_encoder()) panels_.mark_current(encoder);
   }
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    if (options_.fused && is_matrix(parameters[i])) continue;
-    adam_step(*parameters[i], moments_[i], adam, constraint_of(autoencoder_, *parameters[i]));
+  for (const size_t i : others) {
+    if (!parameters[i]->gradient.empty()) {  // empty: a frozen decoder, a threshold that is measured
+      const bool is_threshold = parameters[i]->name() == "log_threshold";
+      adam_step(*parameters[i], moments_[i], is_threshold ? threshold_adam : adam,
+                constraint_of(autoencoder_, *parameters[i]));
+    }
     if (options_.averaging) averages_[i].update(*parameters[i]);
   }
 }
 
 std::optional<Autoencoder> Trainer::averaged() const {
   if (!options_.averaging || steps_done_ == 0) return std::nullopt;
-  Parameter decoder("decoder", averages_[2].value());
-  normalise_rows(decoder);
-  return Autoencoder(autoencoder_.options(), averages_[0].value(), averages_[1].value(), decoder.value(),
-                     averages_[3].value());
+  std::vector<Tensor> extra;
+  for (size_t i = 4; i < averages_.size(); ++i) extra.push_back(averages_[i].value());
+  Autoencoder average(autoencoder_.options(), averages_[0].value(), averages_[1].value(), averages_[2].value(),
+                      averages_[3].value(), std::move(extra));
+  if (facts_of(autoencoder_.options().activation).unit_decoder) normalise_rows(average.decoder());
+  return average;
 }
 
 }  // namespace sae

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,14 +23,16 @@ struct TrainingOptions {
   double learning_rate = 0;
   int64_t batch_size = 1024;  ///< rows
   int64_t steps = 0;
-  double lr_warmup = 0;    ///< part of the steps over which the learning rate rises from 0
-  double lr_decay = 0;     ///< part of the steps over which it falls to 0 at the end
-  double l1_warmup = 0;    ///< part of the steps over which the L1 penalty rises from 0
-  int64_t dead_after = 0;  ///< rows without firing after which a latent is dead
-  double fired_above = 0;  ///< a latent fires where its value is above this (the authors' code: 1e-3)
-  bool averaging = true;   ///< keep a moving average of the weights
-  double clip_norm = 0;    ///< largest global norm of the gradient; 0: no clipping
-  double mse_scale = 1;    ///< 1 / variance of the data (Gao et al.)
+  double lr_warmup = 0;         ///< part of the steps over which the learning rate rises from 0
+  double lr_decay = 0;          ///< part of the steps over which it falls to 0 at the end
+  double penalty_warmup = 0;    ///< part of the steps over which the sparsity penalty rises from 0
+  double threshold_rate = 10;   ///< jump_relu's log thresholds learn this many times as fast as the weights
+  bool freeze_decoder = false;  ///< leave the decoder's random start as it is: a baseline for what learning it gives
+  int64_t dead_after = 0;       ///< rows without firing after which a latent is dead
+  double fired_above = 0;       ///< a latent fires where its value is above this (the authors' code: 1e-3)
+  bool averaging = true;        ///< keep a moving average of the weights
+  double clip_norm = 0;         ///< largest global norm of the gradient; 0: no clipping
+  double mse_scale = 1;         ///< 1 / variance of the data (Gao et al.)
   uint64_t seed = 0;
   Precision precision = Precision::f32;  ///< of dense products
   Scoring scoring = Scoring::exact;      ///< of the latents among which topk chooses
@@ -42,8 +45,8 @@ void check(const TrainingOptions& options);
 /// What one step saw, before its update.
 struct StepReport {
   double normalised_mse = 0;
-  double l1 = 0;              ///< the penalty without its weight (relu)
-  double auxiliary_loss = 0;  ///< without its weight; 0 if there were no dead latents
+  double penalty = 0;         ///< the sparsity penalty without its weight
+  double auxiliary_loss = 0;  ///< without its weight; AuxK's is 0 if there were no dead latents
   double l0 = 0;              ///< active latents per row
   int64_t dead = 0;
   int64_t whole_rows = 0;  ///< rows whose scores all had to be computed in float32 (EncodeCounts::exact_rows)
@@ -59,6 +62,14 @@ class Trainer {
   StepReport step(const Tensor& x);
   /// The profile of a step on x, which it takes.
   TapeReport profile(const Tensor& x);
+
+  /// Gives dead latents a new start, as Bricken et al. (2023, "Towards Monosemanticity") do: each takes a row of
+  /// `batches` (normalised rows), drawn with a probability proportional to its squared loss, as its direction; its
+  /// encoder row gets a fifth of the mean length of the live ones, its biases and scales their start values, and its
+  /// moments become 0. Returns how many there were. The draws depend on the seed and the step alone.
+  int64_t resample_dead(std::span<const Tensor> batches);
+  /// Measures the threshold of the weights as they are (sae::measure_threshold).
+  void measure_threshold(std::span<const Tensor> batches) { sae::measure_threshold(autoencoder_, batches); }
 
   const Autoencoder& autoencoder() const { return autoencoder_; }
   const TrainingOptions& options() const { return options_; }
@@ -98,7 +109,7 @@ class Trainer {
   int64_t steps_done_ = 0;
   int64_t rows_seen_ = 0;
   EncoderPanels panels_;     // of the encoder's present version, for topk
-  double last_l0_;           // decides the layout of relu's latents in the next step, with
+  double last_l0_;           // decides the layout of latents in the next step, with
   bool compressed_ = false;  // the layout they had
 };
 

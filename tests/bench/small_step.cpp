@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
   const auto device = Device::open(DeviceKind::cpu);
   constexpr int64_t rows = 128, width = 96, latents = 768;
   AutoencoderOptions model{.width = width, .latents = latents, .k = 8};
-  if (kind == "relu") model.activation = Activation::relu, model.l1 = 0.3;
+  if (kind == "relu") model.activation = Activation::relu, model.penalty = 0.3;
   if (kind == "auxk") model.k_aux = 32;
   const TrainingOptions training{.learning_rate = 1e-3,
                                  .batch_size = rows,

@@ -52,9 +52,24 @@ TEST(Results, TableAndPlotAreWritten) {
   draw_plot(folder.path("plot"), "It's a title, block 3", rows);
   EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
   EXPECT_EQ(folder.read("plot.png").substr(1, 3), "PNG");
+  EXPECT_THAT(folder.read("plot.gp"), ::testing::Not(::testing::HasSubstr("filledcurves")));
+  EXPECT_THAT(folder.read("plot.gp"), ::testing::Not(::testing::HasSubstr("still moving")));
   draw_plot(folder.path("single"), "One point, and one without a place on the axis",
             {rows[0], point("relu", 8, 0, 1.1)});
   EXPECT_TRUE(folder.has("single.svg"));
+}
+
+TEST(Results, SeedsAreABandAndMovingPointsAreHollow) {
+  TemporaryFolder folder;
+  std::vector<ResultRow> rows = {point("topk", 8, 8, 0.3), point("topk", 8, 10, 0.5), point("topk", 16, 16, 0.25)};
+  rows[1].seed = 1;
+  rows[2].moving = 0.2;
+  draw_plot(folder.path("plot"), "Two seeds", rows);
+  const std::string script = folder.read("plot.gp");
+  EXPECT_THAT(script, ::testing::HasSubstr("\n9 0.4 0.3 0.5 0.4 NaN\n16 0.25 0.25 0.25 NaN 0.25\n"));
+  EXPECT_THAT(script, ::testing::HasSubstr("filledcurves"));
+  EXPECT_THAT(script, ::testing::HasSubstr("pt 6"));
+  EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ class TrainingRun : public testing::CpuTest {
     RunPlan plan;
     plan.model = {.width = width, .latents = 64, .activation = activation, .k = 3};
     if (activation == Activation::topk) plan.model.k_aux = 8;
-    if (activation == Activation::relu) plan.model.l1 = 0.05;
+    if (activation == Activation::relu) plan.model.penalty = 0.05;
     plan.training = {.learning_rate = 3e-3,
                      .batch_size = 64,
                      .steps = 60,

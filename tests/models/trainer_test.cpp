@@ -31,7 +31,7 @@ class TrainerTest : public testing::CpuTest {
 
   static AutoencoderOptions model(Activation activation, double l1 = 0.05) {
     AutoencoderOptions options{.width = width, .latents = latents, .activation = activation, .k = 4};
-    if (activation == Activation::relu) options.l1 = l1;
+    if (activation == Activation::relu) options.penalty = l1;
     if (activation == Activation::topk) options.k_aux = 6;
     return options;
   }
@@ -39,7 +39,7 @@ class TrainerTest : public testing::CpuTest {
     return {.learning_rate = 3e-3,
             .batch_size = batch,
             .steps = steps,
-            .l1_warmup = 0.2,
+            .penalty_warmup = 0.2,
             .dead_after = 5 * batch,
             .mse_scale = 3.7};
   }
@@ -62,8 +62,8 @@ class TrainerTest : public testing::CpuTest {
     reference.k_aux = options.k_aux;
     reference.steps = steps;
     reference.dead_after = trainer.options().dead_after;
-    reference.l1 = options.l1;
-    reference.l1_warmup = trainer.options().l1_warmup;
+    reference.l1 = options.penalty;
+    reference.l1_warmup = trainer.options().penalty_warmup;
     reference.mse_scale = trainer.options().mse_scale;
     reference.learning_rate = trainer.options().learning_rate;
     reference.encoder = matrix(trainer.autoencoder().encoder().value());
@@ -93,7 +93,7 @@ class TrainerTest : public testing::CpuTest {
       const StepReport got = trainer.step(batch_of(step, dtype));
       const auto expected = reference.step(matrix(batch_of(step, Dtype::f64)));
       ASSERT_NEAR(got.normalised_mse, expected.mse, tolerance * expected.mse) << "step " << step;
-      ASSERT_NEAR(got.l1, expected.penalty, tolerance * (expected.penalty + 1e-300)) << "step " << step;
+      ASSERT_NEAR(got.penalty, expected.penalty, tolerance * (expected.penalty + 1e-300)) << "step " << step;
       ASSERT_NEAR(got.auxiliary_loss, expected.auxiliary, tolerance * (expected.auxiliary + 1e-300)) << "step " << step;
       ASSERT_EQ(got.dead, expected.dead) << "step " << step;
       steps_with_dead += got.dead > 0;
@@ -319,8 +319,8 @@ TEST_F(TrainerTest, Refusals) {
   options.k = latents + 1;
   EXPECT_REFUSED(check(options), "k = 41");
   options = model(Activation::relu);
-  options.l1 = -0.1;
-  EXPECT_REFUSED(check(options), "l1");
+  options.penalty = -0.1;
+  EXPECT_REFUSED(check(options), "penalty is -0.1");
   Trainer trainer = make(Activation::topk, Dtype::f32);
   EXPECT_REFUSED(trainer.step(f32({1, 3}, {1, 2, 3})), "width");
   Trainer::State state = trainer.state();

@@ -1,0 +1,158 @@
+// Does an autoencoder find the features that are there? Data whose dictionary is known.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "engine/error.h"
+#include "engine/files/atomic_file.h"
+#include "engine/not_finite.h"
+#include "experiments/common/gnuplot.h"
+#include "experiments/common/model_option.h"
+#include "experiments/common/training_options.h"
+#include "experiments/toy_features/toy_features.h"
+
+namespace {
+
+using namespace sae;
+
+constexpr const char* description =
+    "Trains autoencoders on synthetic rows that are sparse sums of known directions, more directions than dimensions,\n"
+    "and says how many of them the decoders hold: the mean cosine of each direction with a latent of its own.\n"
+    "Writes into --output: recovery.csv, recovery.svg/.png/.gp, options.txt.\n"
+    "Example: toy_features --output runs/toy --activations topk,relu,jumprelu --latents 128";
+
+struct Row {
+  std::string activation;
+  int64_t latents = 0, k = 0;
+  double penalty = 0, l0 = 0, normalised_mse = 0, dead_fraction = 0;
+  Recovery recovery;
+};
+
+void declare(Options& options) {
+  options.group("Data")
+      .text("output", "FOLDER", "where the results go")
+      .flag("overwrite", "replace the results in --output")
+      .integer("width", 64, "N", "dimensions")
+      .integer("features", 128, "N", "directions")
+      .number("active", 4, "MEAN", "mean number of active directions in a row")
+      .number("frequency-ratio", 10, "RATIO", "how many times as often the most frequent one is active as the rarest")
+      .group("Sweep")
+      .text("activations", "relu,prolu,prolu-ste,gated,jumprelu,topk,batch-topk,matryoshka", "A,B", "which to train")
+      .text("k", "2,4,8", "K,K", "active latents, where the activation chooses k")
+      .text("penalties", "0.01,0.03,0.1,0.3", "WEIGHT,WEIGHT", "penalties; a tenth of them for jumprelu's L0")
+      .number("lr", 1e-3, "RATE", "learning rate");
+  declare_training_options(options);
+}
+
+std::vector<Activation> activations_of(const Options& options) {
+  std::vector<Activation> activations;
+  const std::string names = options.get_text("activations");
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find(',', begin), names.size());
+    activations.push_back(parse_activation(names.substr(begin, end - begin)));
+    CHECK(activations.back() != Activation::sigmoid, "--activations: the latents of sigmoid are never 0, it has no L0");
+    begin = end + 1;
+  }
+  return activations;
+}
+
+Row train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOptions training, int64_t resamples,
+              double rate) {
+  training.learning_rate = rate;
+  Trainer trainer(Autoencoder::initialise(model, data.mean(), training.seed), training);
+  const auto sample = [&](uint64_t first) {
+    std::vector<Tensor> batches;
+    for (uint64_t i = 0; i < 8; ++i) batches.push_back(data.batch(first + i, training.batch_size));
+    return batches;
+  };
+  const auto steps = static_cast<uint64_t>(training.steps);
+  for (uint64_t step = 0; step < steps; ++step) {
+    trainer.step(data.batch(step, training.batch_size));
+    const auto parts = static_cast<uint64_t>(2 * resamples);
+    const bool due = parts > 0 && (step + 1) % std::max<uint64_t>(1, steps / parts) == 0 && step + 1 <= steps / 2;
+    if (due && facts_of(model.activation).resampled) trainer.resample_dead(sample(2 * steps));
+  }
+  trainer.measure_threshold(sample(3 * steps));
+  MetricsSum sum(data.mean(), model.latents);
+  for (const Tensor& x : sample(4 * steps)) add_batch(sum, trainer.autoencoder(), x);
+  const Metrics metrics = sum.result();
+  return {std::string(name_of(model.activation)),
+          model.latents,
+          facts_of(model.activation).chooses_k ? model.k : 0,
+          model.penalty,
+          metrics.l0,
+          metrics.normalised_mse,
+          metrics.dead_fraction,
+          recovery(trainer.autoencoder().decoder().value(), data.directions())};
+}
+
+void write_results(const std::string& folder, const std::vector<Row>& rows, const ToyData& data) {
+  std::string text = "activation,latents,k,penalty,l0,normalised_mse,dead_fraction,mean_cosine,found\n";
+  std::string blocks, curves;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& r = rows[i];
+    text += fmt::format("{},{},{},{:.6g},{:.4f},{:.6f},{:.5f},{:.5f},{:.5f}\n", r.activation, r.latents, r.k, r.penalty,
+                        r.l0, r.normalised_mse, r.dead_fraction, r.recovery.mean_cosine, r.recovery.found);
+    if (i == 0 || rows[i - 1].activation != r.activation) {
+      blocks += fmt::format("{}$data{} << EOD\n", i == 0 ? "" : "EOD\n", i);
+      curves += fmt::format("{}$data{} with linespoints pt 7 lw 2 title '{}'", i == 0 ? "" : ", ", i, r.activation);
+    }
+    blocks += fmt::format("{} {}\n", r.l0, r.recovery.mean_cosine);
+  }
+  write_file(folder + "/recovery.csv", text, IfExists::replace);
+  const std::string title = fmt::format("{} directions in {} dimensions, {} active", data.options().features,
+                                        data.options().width, data.options().active);
+  run_gnuplot(folder + "/recovery",
+              fmt::format("{}EOD\nset title {}\nset logscale x\nset grid\nset key bottom right\nset xlabel 'L0'\n"
+                          "set ylabel 'mean cosine of a direction with its latent'\nset yrange [0:1]\n{}",
+                          blocks, gnuplot_quoted(title), gnuplot_outputs("recovery", "plot " + curves, 800, 560)));
+}
+
+int run(const Options& options) {
+  apply_threads(options);
+  const auto device = Device::open(DeviceKind::cpu);
+  const std::string folder = options.get_text("output");
+  const ToyData data(*device, {.width = options.get_integer("width", 1, 1 << 20),
+                               .features = options.get_integer("features", 1, 1 << 14),
+                               .active = options.get_number("active", 1e-9, 1e9),
+                               .frequency_ratio = options.get_number("frequency-ratio", 1, 1e9),
+                               .seed = static_cast<uint64_t>(options.get_integer("seed", 0, int64_t{1} << 62))});
+  const int64_t tokens = options.given("tokens") ? options.get_integer("tokens", 1, int64_t{1} << 50) : 2'000'000;
+  const std::vector<Activation> activations = activations_of(options);
+  prepare_output(folder, false, options.get_flag("overwrite"));
+  options.write_effective(folder + "/options.txt");
+  fmt::print("{:<11} {:>7} {:>4} {:>8} {:>7} {:>7} {:>6} {:>7} {:>7}\n", "activation", "latents", "k", "penalty", "L0",
+             "NMSE", "dead", "cosine", "found");
+  std::vector<Row> rows;
+  for (const Activation activation : activations) {
+    const bool chooses_k = facts_of(activation).chooses_k;
+    for (const double strength : options.get_numbers(chooses_k ? "k" : "penalties")) {
+      AutoencoderOptions model = model_options(options, data.options().width, activation, data.variance());
+      if (chooses_k) model.k = static_cast<int64_t>(strength);
+      if (!chooses_k) model.penalty = activation == Activation::jump_relu ? strength / 10 : strength;
+      check(model);
+      const TrainingOptions training = training_options(options, model, tokens, data.variance());
+      try {
+        rows.push_back(train_one(data, model, training, options.get_integer("resamples", 0, 1000),
+                                 options.get_number("lr", 1e-12, 1e3)));
+      } catch (const NotFinite& error) {
+        fmt::print("{:<11} {}\n", name_of(activation), error.what());
+        continue;
+      }
+      const Row& r = rows.back();
+      fmt::print("{:<11} {:>7} {:>4} {:>8.4g} {:>7.2f} {:>7.4f} {:>6.3f} {:>7.4f} {:>7.4f}\n", r.activation, r.latents,
+                 r.k, r.penalty, r.l0, r.normalised_mse, r.dead_fraction, r.recovery.mean_cosine, r.recovery.found);
+    }
+  }
+  CHECK(!rows.empty(), "no run gave a result");
+  write_results(folder, rows, data);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sae::Options options("toy_features", description);
+  declare(options);
+  return sae::run_program(options, argc, argv, [&] { return run(options); });
+}
