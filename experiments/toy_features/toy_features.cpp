@@ -11,8 +11,9 @@
 namespace sae {
 namespace {
 
-/// Streams of the seed: directions, then one for each batch.
-enum : uint64_t { direction_stream = 1, first_batch_stream = 1000 };
+/// Streams of the seed: directions, then one for each batch. Not those of an autoencoder's start: with one seed for
+/// both, its decoder would begin as the directions.
+enum : uint64_t { direction_stream = 900, first_batch_stream = 1000 };
 /// Batches beyond those that anybody trains on.
 constexpr uint64_t statistics_batch = uint64_t{1} << 40;
 
