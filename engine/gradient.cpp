@@ -48,7 +48,7 @@ Tensor side_by_side(const Tensor& a, const Tensor& b) {
   return std::move(out).freeze();
 }
 
-/// Each row's entries of a, then those of b. On the cpu; elsewhere two patterns are densified.
+/// Each row's entries of a, then those of b.
 template <class T>
 CompressedRows rows_joined(const CompressedRows& a, const CompressedRows& b) {
   Device& device = a.values.device();
@@ -142,10 +142,9 @@ Value add(const Value& a, const Value& b, DensifyCount& densified) {
   }
   if (const auto* left = std::get_if<CompressedRows>(&a), *right = std::get_if<CompressedRows>(&b); left && right) {
     if (same_pattern(a, b)) return with_stored_values(a, add_dense(left->values, right->values));
-    if (is_cpu(left->values)) {
-      return visit_real("gradient add", left->values.dtype(),
-                        [&](auto zero) -> Value { return rows_joined<decltype(zero)>(*left, *right); });
-    }
+    if (!is_cpu(left->values)) return on_device::rows_joined(*left, *right);
+    return visit_real("gradient add", left->values.dtype(),
+                      [&](auto zero) -> Value { return rows_joined<decltype(zero)>(*left, *right); });
   }
   return add_dense(densify(a, densified), densify(b, densified));
 }

@@ -19,6 +19,19 @@ SIMT_KERNEL side_by_side_kernel(const T* a, int64_t a_cols, const T* b, int64_t 
   }
 }
 
+// A warp for each row.
+template <class T>
+SIMT_KERNEL join_rows_kernel(SparseRows a_rows, const T* a, SparseRows b_rows, const T* b, T* out) {
+  const int lane = threadIdx.x % warp_lanes;
+  for (int64_t row = warp_in_grid(); row < a_rows.rows; row += warps_in_grid()) {
+    const int64_t a_begin = a_rows.begin(row), a_count = a_rows.end(row) - a_begin;
+    const int64_t b_begin = b_rows.begin(row), b_count = b_rows.end(row) - b_begin;
+    T* to = out + a_begin + b_begin;
+    for (int64_t i = lane; i < a_count; i += warp_lanes) to[i] = a[a_begin + i];
+    for (int64_t i = lane; i < b_count; i += warp_lanes) to[a_count + i] = b[b_begin + i];
+  }
+}
+
 // A warp for each row. A lane takes the columns that are its number modulo 32, so that entries of one column meet in
 // one lane, which adds them in order.
 template <class T>
@@ -142,6 +155,11 @@ void side_by_side(const Stream& stream, const T* a, int64_t a_cols, const T* b, 
 }
 
 template <class T>
+void join_rows(const Stream& stream, SparseRows a_rows, const T* a, SparseRows b_rows, const T* b, T* out) {
+  launch(stream, join_rows_kernel<T>, blocks_for_warps(a_rows.rows), threads_per_block, 0, a_rows, a, b_rows, b, out);
+}
+
+template <class T>
 void add_entries(const Stream& stream, SparseRows sparse, const T* values, int64_t cols, T* dense) {
   launch(stream, add_entries_kernel<T>, blocks_for_warps(sparse.rows), threads_per_block, 0, sparse, values, cols,
          dense);
@@ -191,6 +209,7 @@ void add_listed_rows(const Stream& stream, const int32_t* rows, const T* values,
 #define SIMT_GRADIENT(T)                                                                                   \
   template void add_elements<T>(const Stream&, const T*, const T*, T*, int64_t);                           \
   template void side_by_side<T>(const Stream&, const T*, int64_t, const T*, int64_t, T*, int64_t);         \
+  template void join_rows<T>(const Stream&, SparseRows, const T*, SparseRows, const T*, T*);               \
   template void add_entries<T>(const Stream&, SparseRows, const T*, int64_t, T*);                          \
   template void elements_at<T>(const Stream&, SparseRows, const T*, int64_t, T*);                          \
   template void column_sums<T>(const Stream&, const T*, int64_t, int64_t, double*, T*);                    \
@@ -200,6 +219,8 @@ void add_listed_rows(const Stream& stream, const int32_t* rows, const T* values,
 SIMT_GRADIENT(float)
 SIMT_GRADIENT(double)
 #undef SIMT_GRADIENT
+template void add_elements<int64_t>(const Stream&, const int64_t*, const int64_t*, int64_t*, int64_t);
+template void join_rows<int32_t>(const Stream&, SparseRows, const int32_t*, SparseRows, const int32_t*, int32_t*);
 template void side_by_side<int32_t>(const Stream&, const int32_t*, int64_t, const int32_t*, int64_t, int32_t*, int64_t);
 
 }  // namespace sae::SIMT_NAMESPACE

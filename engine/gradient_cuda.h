@@ -27,6 +27,10 @@ SIMT_DECLARE(template <class T> void add_elements(const Stream& stream, const T*
 SIMT_DECLARE(template <class T> void side_by_side(const Stream& stream, const T* a, int64_t a_cols, const T* b,
                                                   int64_t b_cols, T* out, int64_t rows))
 
+/// Two compressed matrices of as many rows, row by row: out holds what a stores of a row, then what b does.
+SIMT_DECLARE(template <class T>
+             void join_rows(const Stream& stream, SparseRows a_rows, const T* a, SparseRows b_rows, const T* b, T* out))
+
 /// Adds the stored entries to dense [rows, cols], in their order where a column repeats.
 SIMT_DECLARE(template <class T>
              void add_entries(const Stream& stream, SparseRows sparse, const T* values, int64_t cols, T* dense))

@@ -92,6 +92,25 @@ Tensor side_by_side(const Tensor& a, const Tensor& b) {
   return std::move(out).freeze();
 }
 
+CompressedRows rows_joined(const CompressedRows& a, const CompressedRows& b) {
+  Device& device = a.values.device();
+  const int64_t stored = a.stored() + b.stored();
+  Writable offsets = Tensor::empty(device, a.offsets.shape(), Dtype::i64);
+  Writable index = Tensor::empty(device, {stored}, Dtype::i32);
+  Writable values = Tensor::empty(device, {stored}, a.values.dtype());
+  const SparseRows left = sparse_rows("gradient add", a), right = sparse_rows("gradient add", b);
+  // A row begins after all that came before it on both sides.
+  SIMT_CALL(device.kind(), add_elements, device.stream(), left.offsets, right.offsets, offsets.data<int64_t>(),
+            left.rows + 1);
+  SIMT_CALL(device.kind(), join_rows, device.stream(), left, left.index, right, right.index, index.data<int32_t>());
+  visit_real("gradient add", a.values.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    SIMT_CALL(device.kind(), join_rows, device.stream(), left, a.values.data<T>(), right, b.values.data<T>(),
+              values.data<T>());
+  });
+  return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), a.cols};
+}
+
 Tensor densify(const Value& value) {
   const Tensor& stored = stored_values(value);
   Device& device = stored.device();
