@@ -4,8 +4,8 @@
 # measures what their reconstructions cost the model, and writes a report that opens in a browser. Run again, it reuses
 # what is there; interrupted, it goes on where it was.
 #
-#   experiments/reproduce.sh              600,000 training tokens; within 20 minutes on 2 cores
-#   experiments/reproduce.sh --quick      a small sweep, about 3 minutes: does everything work here?
+#   experiments/reproduce.sh              600,000 training tokens; about half an hour on 2 cores
+#   experiments/reproduce.sh --quick      a small sweep, a few minutes: does everything work here?
 #   experiments/reproduce.sh --full       5 million training tokens, better curves; hours
 #
 #   --model PATH         a language model of your own: a GGUF file or a Hugging Face folder (default: SmolLM2, fetched)
