@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/options.h"
 #include "experiments/common/progress.h"
 #include "tests/support/tensors.h"
@@ -99,6 +100,19 @@ TEST_F(OptionsTest, ProgramReportsErrors) {
   EXPECT_EQ(run_program(fresh, 1, fine, []() -> int { fail("no"); }), 1);
   Options another("program", "");
   EXPECT_EQ(run_program(another, 1, fine, [] { return 5; }), 5);
+}
+
+TEST(DeviceOption, OpensWhatItNames) {
+  const auto open = [](std::vector<const char*> arguments) {
+    Options options("program", "What it does.");
+    declare_device(options);
+    arguments.insert(arguments.begin(), "program");
+    options.parse(static_cast<int>(arguments.size()), arguments.data());
+    return open_device(options)->kind();
+  };
+  EXPECT_EQ(open({}), DeviceKind::cpu);
+  EXPECT_EQ(open({"--device", "simt"}), DeviceKind::simt);
+  EXPECT_REFUSED(open({"--device", "gpu"}), "device: expected cpu, simt or cuda, got 'gpu'");
 }
 
 TEST(Progress, Formats) {
