@@ -1,13 +1,10 @@
 #include "ops/topk_encode/encode_rows.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 
-#include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "engine/row_kernels.h"
 #include "ops/matmul/matmul.h"
@@ -34,8 +31,7 @@ void encode_exactly(const EncodeTask<T>& task, const std::vector<int64_t>& rows)
       const int64_t row = rows[static_cast<size_t>(i)];
       const T* all = scores.data() + (i - begin) * task.latents;
       if (!gather_candidates<T>(all, task.latents, nullptr, 0, candidates)) {
-        throw NotFinite(fmt::format(
-            "topk_encode: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row));
+        refuse_row(row);
       }
       choose(candidates, task.k, task.columns + row * task.k, task.values + row * task.k);
     }
@@ -46,15 +42,6 @@ template void encode_exactly<float>(const EncodeTask<float>&, const std::vector<
 template void encode_exactly<double>(const EncodeTask<double>&, const std::vector<int64_t>&);
 
 namespace {
-
-/// Rounding of a sum of `width` products in any order, and of our own dot product, relative to |x| |E_j|; and of adding
-/// the bias, relative to it. Twice and more what the standard analysis gives.
-float sum_error(int64_t width) { return static_cast<float>(width + 8) * 0x1p-23f; }
-float dot_error(int64_t width) { return static_cast<float>(width / 16 + 32) * 0x1p-24f; }
-constexpr float bias_error = 0x1p-22f;
-
-/// Where |x| |E_j| + |b_j| may reach this, sums might overflow: such rows are computed exactly, which checks.
-constexpr float safe_score = 1e37f;
 
 /// The bias and what bounds a score's error, panel by panel.
 struct Panels {

@@ -3,23 +3,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "ops/topk_encode/encode_task.h"
 #include "ops/topk_encode/topk_encode.h"
 
-namespace sae::cpu {
+namespace sae {
 
-/// What one call works on: the k best scores dot(x_i, E_j) + b_j of each row.
-template <class T>
-struct EncodeTask {
-  const T* x = nullptr;        // [rows, width]
-  const T* encoder = nullptr;  // [latents, width]
-  const T* bias = nullptr;     // [latents]
-  int64_t rows = 0;
-  int64_t width = 0;
-  int64_t latents = 0;
-  int64_t k = 0;
-  int32_t* columns = nullptr;  // [rows, k], out
-  T* values = nullptr;         // [rows, k], out
-};
+/// Throws NotFinite, naming the row.
+[[noreturn]] void refuse_row(int64_t row);
+
+}  // namespace sae
+
+namespace sae::cpu {
 
 /// What it means: every score of the listed rows. Throws NotFinite, naming the row, where one is not finite.
 template <class T>

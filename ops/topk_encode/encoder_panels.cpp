@@ -11,11 +11,14 @@
 
 namespace sae {
 
-EncoderPanels::EncoderPanels(Device& device, int64_t latents, int64_t width)
-    : latents_(latents),
-      width_(width),
-      rounded_norms_(static_cast<size_t>(latents)),
-      residual_norms_(static_cast<size_t>(latents)) {
+EncoderPanels::EncoderPanels(Device& device, int64_t latents, int64_t width) : latents_(latents), width_(width) {
+  if (device.kind() != DeviceKind::cpu) {
+    words_ = device.allocate(static_cast<size_t>(latents * width) * sizeof(bfloat16));
+    norms_ = device.allocate(static_cast<size_t>(2 * latents) * sizeof(float));
+    return;
+  }
+  rounded_norms_.resize(static_cast<size_t>(latents));
+  residual_norms_.resize(static_cast<size_t>(latents));
   if (!has_bf16_products()) return;
   const int64_t panels = (latents + panel_latents - 1) / panel_latents;
   const auto bytes = static_cast<size_t>(panels * panel_latents * pairs()) * sizeof(uint32_t);
@@ -26,7 +29,10 @@ EncoderPanels::EncoderPanels(Device& device, int64_t latents, int64_t width)
 }
 
 int64_t EncoderPanels::bytes() const {
-  return (words_ == nullptr ? 0 : static_cast<int64_t>(words_->bytes())) +
+  const auto held = [](const std::shared_ptr<Buffer>& buffer) {
+    return buffer == nullptr ? 0 : static_cast<int64_t>(buffer->bytes());
+  };
+  return held(words_) + held(norms_) +
          static_cast<int64_t>((rounded_norms_.size() + residual_norms_.size()) * sizeof(float));
 }
 
@@ -39,6 +45,7 @@ void EncoderPanels::pack_rows(int64_t first, int64_t count, const float* rows) {
             (count % block_latents == 0 || first + count == latents_),
         "encoder panels: rows [{}, {}) of {}; expected whole blocks of {}", first, first + count, latents_,
         block_latents);
+  if (norms_ != nullptr) return pack_on_device(first, count, rows);
   for (int64_t done = 0; done < count; done += block_latents) {
     const int64_t latent = first + done;
     const int64_t block = std::min(block_latents, count - done);
@@ -51,10 +58,24 @@ void EncoderPanels::pack_rows(int64_t first, int64_t count, const float* rows) {
       continue;
     }
     for (int64_t row = 0; row < block; ++row) {
-      rounded[row] = std::sqrt(dot(from + row * width_, from + row * width_, width_)) * cpu::norm_margin;
+      rounded[row] = std::sqrt(dot(from + row * width_, from + row * width_, width_)) * norm_margin;
       residual[row] = 0;
     }
   }
+}
+
+void EncoderPanels::pack_on_device(int64_t first, int64_t count, const float* rows) {
+  Device& device = norms_->device();
+  auto* const elements = static_cast<bfloat16*>(words_->data()) + first * width_;
+  auto* const norms = static_cast<float*>(norms_->data()) + first;
+  SIMT_CALL(device.kind(), screen_matrix<bfloat16>, device.stream(), rows, count, width_, elements, norms,
+            norms + latents_);
+}
+
+ScreenedMatrix<bfloat16> EncoderPanels::on_device() const {
+  CHECK(norms_ != nullptr, "encoder panels: these are the cpu's");
+  const auto* const norms = static_cast<const float*>(norms_->data());
+  return {static_cast<const bfloat16*>(words_->data()), norms, norms + latents_};
 }
 
 void EncoderPanels::mark_current(const Parameter& encoder) {
@@ -71,6 +92,7 @@ namespace {
 
 void pack_all(EncoderPanels& panels, const Tensor& encoder) {
   const float* rows = encoder.data<float>();
+  if (encoder.device().kind() != DeviceKind::cpu) return panels.pack_rows(0, encoder.rows(), rows);
   parallel_for(encoder.rows(), EncoderPanels::panel_latents, [&](int64_t begin, int64_t end) {
     panels.pack_rows(begin, end - begin, rows + begin * encoder.cols());
   });

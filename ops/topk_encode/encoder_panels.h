@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "engine/parameter.h"
+#include "ops/topk_encode/topk_encode_cuda.h"
 
 namespace sae {
 
 /// The encoder E [latents, width] as the screening product of topk_encode reads it: rounded to bfloat16 and laid out in
 /// panels of 64 latents, with the norms from which the error of a screened score is bounded. Beside the parameter it
-/// takes half its memory. On a processor without bfloat16 products only the norms are kept.
+/// takes half its memory. On a processor without bfloat16 products only the norms are kept. On simt and cuda the
+/// rounded matrix is row-major, as the library multiplies it, and all is in memory of the device.
 ///
 /// Two ways to keep it up to date:
 ///  * refresh(encoder) packs everything, unless it holds this version of this parameter already;
@@ -53,13 +55,18 @@ class EncoderPanels {
   /// For each latent, upper bounds of the length of its rounded row and of what the rounding took away.
   const std::vector<float>& rounded_norms() const { return rounded_norms_; }
   const std::vector<float>& residual_norms() const { return residual_norms_; }
+  /// On simt and cuda, in place of these three. Throws on the cpu.
+  ScreenedMatrix<bfloat16> on_device() const;
 
  private:
+  void pack_on_device(int64_t first, int64_t count, const float* rows);
+
   int64_t latents_ = 0;
   int64_t width_ = 0;
   std::shared_ptr<Buffer> words_;
-  std::vector<float> rounded_norms_, residual_norms_;
-  const void* source_ = nullptr;  // the parameter's memory
+  std::vector<float> rounded_norms_, residual_norms_;  // on the cpu
+  std::shared_ptr<Buffer> norms_;                      // both, on other devices
+  const void* source_ = nullptr;                       // the parameter's memory
   int64_t version_ = -1;
 };
 

@@ -1,10 +1,15 @@
 #include "ops/topk_encode/topk_encode.h"
 
+#include <fmt/format.h>
+
+#include <limits>
 #include <numeric>
 
 #include "engine/error.h"
+#include "engine/not_finite.h"
 #include "ops/matmul/matmul.h"
 #include "ops/topk_encode/encode_rows.h"
+#include "ops/topk_encode/topk_encode_cuda.h"
 
 namespace sae {
 
@@ -20,28 +25,90 @@ std::string_view name_of(Scoring scoring) {
   fail("scoring: unknown value {}", static_cast<int>(scoring));
 }
 
+void refuse_row(int64_t row) {
+  throw NotFinite(
+      fmt::format("topk_encode: row {} holds a NaN or an infinity; lower the learning rate or look at the data", row));
+}
+
 namespace {
+
+template <class T>
+void encode_on_cpu(const EncodeTask<T>& task, const Tensor& x, const Tensor& encoder, const EncodeOptions& options) {
+  if constexpr (std::is_same_v<T, float>) {
+    cpu::encode_screened(task, x, encoder, options);
+  } else {
+    std::vector<int64_t> all(static_cast<size_t>(task.rows));
+    std::iota(all.begin(), all.end(), 0);
+    cpu::encode_exactly(task, all);
+  }
+}
+
+/// Screens by products of the matrices as they are.
+void encode_in_float32(Device& device, const EncodeTask<float>& task, bool exact, EncodeWords* words) {
+  Writable norms = Tensor::empty(device, {2, task.latents}, Dtype::f32);
+  float* const of_rows = norms.data<float>();
+  SIMT_CALL(device.kind(), screen_matrix<float>, device.stream(), task.encoder, task.latents, task.width, nullptr,
+            of_rows, of_rows + task.latents);
+  const ScreenedMatrix<float> encoder = {task.encoder, of_rows, of_rows + task.latents};
+  SIMT_CALL(device.kind(), encode_screened<float>, device, task, encoder, exact, words);
+}
+
+void encode_on_device(const EncodeTask<float>& task, const Tensor& encoder, const EncodeOptions& options,
+                      EncodeWords* words) {
+  Device& device = encoder.device();
+  const bool exact = options.scoring == Scoring::exact;
+  if (options.scoring == Scoring::f32 || options.screen_in_float32) {
+    return encode_in_float32(device, task, exact, words);
+  }
+  EncoderPanels own;
+  if (options.panels == nullptr) own = EncoderPanels::pack(encoder);
+  const EncoderPanels& packed = options.panels != nullptr ? *options.panels : own;
+  SIMT_CALL(device.kind(), encode_screened<bfloat16>, device, task, packed.on_device(), exact, words);
+}
+
+void encode_on_device(const EncodeTask<double>& task, const Tensor& encoder, const EncodeOptions&, EncodeWords* words) {
+  SIMT_CALL(encoder.device().kind(), encode_whole<double>, encoder.device(), task, words);
+}
+
+/// Runs encode_on_device and waits for what it found.
+template <class T>
+void encode_and_check(const EncodeTask<T>& task, const Tensor& encoder, const EncodeOptions& options) {
+  Device& device = encoder.device();
+  constexpr int none = std::numeric_limits<int>::max();
+  EncodeWords found = {none, 0, 0};
+  const auto words = device.allocate(sizeof found);
+  device.copy_from_host(words->data(), &found, sizeof found);
+  encode_on_device(task, encoder, options, static_cast<EncodeWords*>(words->data()));
+  device.copy_to_host(&found, words->data(), sizeof found);
+  if (found.first_bad != none) refuse_row(found.first_bad);
+  if (options.counts == nullptr) return;
+  options.counts->rows += task.rows;
+  options.counts->rescored += found.rescored;
+  options.counts->exact_rows += found.whole_rows;
+}
 
 template <class T>
 RowSparse choose_rows(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k,
                       const EncodeOptions& options) {
   Writable columns = Tensor::empty(x.device(), {x.rows(), k}, Dtype::i32);
   Writable values = Tensor::empty(x.device(), {x.rows(), k}, x.dtype());
-  const cpu::EncodeTask<T> task{.x = x.data<T>(),
-                                .encoder = encoder.data<T>(),
-                                .bias = bias.data<T>(),
-                                .rows = x.rows(),
-                                .width = x.cols(),
-                                .latents = encoder.rows(),
-                                .k = k,
-                                .columns = columns.data<int32_t>(),
-                                .values = values.data<T>()};
-  if constexpr (std::is_same_v<T, float>) {
-    cpu::encode_screened(task, x, encoder, options);
-  } else {
-    std::vector<int64_t> all(static_cast<size_t>(x.rows()));
-    std::iota(all.begin(), all.end(), 0);
-    cpu::encode_exactly(task, all);
+  const EncodeTask<T> task{.x = x.data<T>(),
+                           .encoder = encoder.data<T>(),
+                           .bias = bias.data<T>(),
+                           .rows = x.rows(),
+                           .width = x.cols(),
+                           .latents = encoder.rows(),
+                           .k = k,
+                           .columns = columns.data<int32_t>(),
+                           .values = values.data<T>()};
+  switch (x.device().kind()) {
+    case DeviceKind::cpu:
+      encode_on_cpu(task, x, encoder, options);
+      break;
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      encode_and_check(task, encoder, options);
+      break;
   }
   return {Columns(std::move(columns).freeze()), std::move(values).freeze(), encoder.rows()};
 }
@@ -84,11 +151,11 @@ Variable topk_encode(const Variable& x, const Variable& encoder, const Variable&
       e.cols() == rows.cols() && b.elements() == e.rows() && e.dtype() == rows.dtype() && b.dtype() == rows.dtype(),
       "topk_encode: rows {}, encoder {}, bias {}; expected [rows, width], [latents, width] and [latents] of one dtype",
       rows.describe(), e.describe(), b.describe());
+  require_same_device("topk_encode", {&rows, &e, &b});
   CHECK(1 <= k && k <= e.rows(), "topk_encode: expected 1 <= k <= {} latents, got k = {}", e.rows(), k);
   CHECK(options.panels == nullptr || (options.panels->latents() == e.rows() && options.panels->width() == e.cols()),
         "topk_encode: panels of a [{}, {}] encoder, got {}", options.panels->latents(), options.panels->width(),
         e.describe());
-  if (rows.device().kind() != DeviceKind::cpu) refuse_device("topk_encode", rows.device().kind());
   RowSparse y = visit_real("topk_encode", rows.dtype(),
                            [&](auto zero) { return choose_rows<decltype(zero)>(rows, e, b, k, options); });
   Tape* tape = tape_of({&x, &encoder, &bias});

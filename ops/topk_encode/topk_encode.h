@@ -34,11 +34,12 @@ struct EncodeOptions {
 ///   x [rows, width], E [latents, width], b [latents] -> row-sparse [rows, latents], k entries a row, columns
 ///   ascending.
 /// The score of row i and latent j is dot(x_i, E_j) + b_j with the dot product of engine/row_kernels.h: one order of
-/// summation on every processor. With exact scoring the result is the k best of these scores, ties to the lower latent,
-/// with these values, bit for bit, for any tiling and number of threads.
+/// summation on every processor and device. With exact scoring the result is the k best of these scores, ties to the
+/// lower latent, with these values, bit for bit, for any tiling and number of threads.
 ///
-/// How: a tile of scores is computed in bfloat16 and compared while in registers with the row's threshold, a lower
-/// bound of its k-th best score. For x = x' + dx and E = E' + dE, rounded and residual parts,
+/// How: a tile of scores is computed in bfloat16 and compared, while in registers (simt and cuda: in the second-level
+/// cache), with the row's threshold, a lower bound of its k-th best score. For x = x' + dx and E = E' + dE, rounded and
+/// residual parts,
 ///   |x . E_j - x' . E'_j| <= |dx| |E'_j| + |x| |dE_j|   (Cauchy-Schwarz),
 /// and with the rounding of the sums this puts each score into an interval. A latent is dropped only when its interval
 /// lies below the k-th best lower end of others, so the candidates contain the answer; they are scored again in

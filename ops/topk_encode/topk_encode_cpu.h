@@ -6,14 +6,11 @@
 #include <cstdint>
 
 #include "engine/simd.h"
+#include "ops/topk_encode/screening.h"
 
 namespace sae::cpu {
 
-/// Norms are computed in float32 and then enlarged by this, so that they bound the true ones.
-constexpr float norm_margin = 1.001f;
-
-/// Latents of a panel, and rows of x that meet it at once (24 sums in registers).
-constexpr int64_t panel_width = 64;
+/// Rows of x that meet a panel at once (24 sums in registers).
 constexpr int64_t group_rows = 6;
 
 /// The candidates of one row while the latents pass by. Each has an interval that holds its float32 score; `threshold`
@@ -31,22 +28,12 @@ struct ScreenedRow {
   bool overflowed = false;  // more candidates than fit: the row is computed again, exactly
 };
 
-/// What bounds the error of a panel's scores, and its bias.
-struct PanelBounds {
-  float rounded_norm = 0;   // the largest of its latents
-  float residual_norm = 0;  // the largest of its latents
-  float bias_error = 0;     // of adding the bias
-};
-
 struct ScreenSizes {
   int64_t k = 0;
   int64_t limit = 0;  // candidates at which a row is tightened
   int64_t pairs = 0;
   int64_t latents = 0;
 };
-
-/// Below every float: keeps all latents, but not those that fill up the last panel, whose bias is -infinity.
-constexpr float no_threshold = -3.4028234e38f;
 
 // clang-format off
 /// Raises the threshold to just below the k-th best lower bound, or to it, and drops what cannot reach it. A row that

@@ -4,6 +4,7 @@
 #include "ops/add_row/add_row.h"
 #include "ops/matmul/matmul.h"
 #include "ops/normalised_mse/normalised_mse.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -13,7 +14,7 @@ using namespace sae::testing;
 
 double number(const Variable& loss) { return to_double(std::get<Tensor>(loss.value)).at(0); }
 
-class ReconstructionLossTest : public CpuTest {
+class ReconstructionLossTest : public DeviceTest {
  protected:
   std::vector<Value> patterns(int64_t rows, int64_t latents, Dtype dtype) {
     std::vector<Value> all;
@@ -23,7 +24,9 @@ class ReconstructionLossTest : public CpuTest {
   }
 };
 
-TEST_F(ReconstructionLossTest, ValuesByHand) {
+INSTANTIATE_TEST_SUITE_P(Devices, ReconstructionLossTest, every_device, device_name);
+
+TEST_P(ReconstructionLossTest, ValuesByHand) {
   // Row 0 is 2 (3, 4) + 0.5 for (6, 8), row 1 is -1 (1, 0) + 0.5 for (0, 1).
   const RowSparse z{Columns(i32({2, 1}, {1, 0})), f32({2, 1}, {2, -1}), 2};
   const Tensor dictionary = f32({2, 2}, {1, 0, 3, 4}), bias = f32({2}, {0.5, 0.5}), x = f32({2, 2}, {6, 8, 0, 1});
@@ -32,7 +35,7 @@ TEST_F(ReconstructionLossTest, ValuesByHand) {
   EXPECT_EQ(number(got.loss), 0.125);
 }
 
-TEST_F(ReconstructionLossTest, Gradient) {
+TEST_P(ReconstructionLossTest, Gradient) {
   Parameter code = random_parameter(device_, "code", {6, 9}, 1);
   Parameter dictionary = random_parameter(device_, "dictionary", {9, 5}, 2);
   Parameter bias = random_parameter(device_, "bias", {5}, 3);
@@ -49,10 +52,11 @@ TEST_F(ReconstructionLossTest, Gradient) {
   }
 }
 
-TEST_F(ReconstructionLossTest, AgreesWithTheSeparateOperationsAtEdgeSizes) {
+TEST_P(ReconstructionLossTest, AgreesWithTheSeparateOperationsAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t width : edge_sizes) {
       for (const Value& pattern : patterns(rows, 33, Dtype::f32)) {
+        if (device_.kind() != DeviceKind::cpu && rows * width > 1100) continue;
         const Tensor x = random_tensor(device_, {rows, width}, Dtype::f32, 5);
         const auto gradients = [&](bool fused, double& loss) {
           Parameter code("code", random_tensor(device_, {rows, 33}, Dtype::f32, 6));
@@ -82,7 +86,7 @@ TEST_F(ReconstructionLossTest, AgreesWithTheSeparateOperationsAtEdgeSizes) {
   }
 }
 
-TEST_F(ReconstructionLossTest, SameBitsWithAnyNumberOfThreads) {
+TEST_P(ReconstructionLossTest, SameBitsWithAnyNumberOfThreads) {
   const Value z = random_row_sparse(device_, 257, 40, 5, Dtype::f32, 1);
   const Tensor dictionary = random_tensor(device_, {40, 33}, Dtype::f32, 2);
   const Tensor bias = random_tensor(device_, {33}, Dtype::f32, 3), x = random_tensor(device_, {257, 33}, Dtype::f32, 4);
@@ -97,7 +101,35 @@ TEST_F(ReconstructionLossTest, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(run(1), run(5));
 }
 
-TEST_F(ReconstructionLossTest, NothingIsAddedForInputsThatWantNoGradient) {
+/// Sums and products run in the cpu's order, so that floats of any size have its bits.
+TEST_P(ReconstructionLossTest, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t width) {
+    if (rows * width > 40000) return;
+    const auto run = [&](Device& device) {
+      std::vector<Value> results;
+      for (const Value& pattern : {Value(random_row_sparse(device, rows, 33, 5, Dtype::f32, 1)),
+                                   Value(random_compressed(device, rows, 33, Dtype::f32, 2))}) {
+        Parameter code("code", random_tensor(device, {rows, 33}, Dtype::f32, 6));
+        Parameter dictionary("dictionary", random_tensor(device, {33, width}, Dtype::f32, 3));
+        Parameter bias("bias", random_tensor(device, {width}, Dtype::f32, 4));
+        Tape tape;
+        const Variable z = at_pattern(tape.watch(code), pattern);
+        const ReconstructionLoss got = reconstruction_loss(z, tape.watch(dictionary), tape.watch(bias),
+                                                           random_tensor(device, {rows, width}, Dtype::f32, 5), 3.7);
+        tape.backward(got.loss);
+        results.insert(results.end(), {got.loss.value, got.residual});
+        for (Parameter* parameter : {&code, &dictionary, &bias}) {
+          results.push_back(
+              materialize(parameter->gradient, device, parameter->value().shape(), parameter->value().dtype()));
+        }
+      }
+      return results;
+    };
+    expect_equal_bits(device_, run, std::to_string(rows) + " x " + std::to_string(width));
+  });
+}
+
+TEST_P(ReconstructionLossTest, NothingIsAddedForInputsThatWantNoGradient) {
   Parameter dictionary = random_parameter(device_, "dictionary", {9, 5}, 2);
   Tape tape;
   const Value z = random_row_sparse(device_, 6, 9, 2, Dtype::f64, 1);
@@ -109,7 +141,7 @@ TEST_F(ReconstructionLossTest, NothingIsAddedForInputsThatWantNoGradient) {
   EXPECT_EQ(tape.report().densified, 0);
 }
 
-TEST_F(ReconstructionLossTest, Refusals) {
+TEST_P(ReconstructionLossTest, Refusals) {
   const Value z = random_row_sparse(device_, 2, 3, 1, Dtype::f32, 1);
   const Tensor dictionary = f32({3, 2}, {1, 2, 3, 4, 5, 6}), bias = f32({2}, {0, 0}), x = f32({2, 2}, {1, 2, 3, 4});
   EXPECT_REFUSED(reconstruction_loss(x, dictionary, bias, x, 1), "reconstruction_loss: expected a sparse layout");

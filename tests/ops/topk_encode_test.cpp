@@ -13,6 +13,7 @@
 #include "ops/matmul/matmul.h"
 #include "ops/subtract_row/subtract_row.h"
 #include "ops/topk/topk.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -29,8 +30,11 @@ Chosen chosen(const Variable& y) {
   return {sparse.columns.index().to_vector<int32_t>(), sparse.values.to_vector<float>()};
 }
 
-/// The contract, word for word: every score by our dot product, the k best, ties to the lower latent.
-Chosen by_contract(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k) {
+/// The contract, word for word: every score by our dot product, the k best, ties to the lower latent. The scores have
+/// these bits on every device.
+Chosen by_contract(const Tensor& rows, const Tensor& weights, const Tensor& biases, int64_t k) {
+  const auto host = Device::open(DeviceKind::cpu);
+  const Tensor x = rows.to(*host), encoder = weights.to(*host), bias = biases.to(*host);
   Chosen all;
   for (int64_t row = 0; row < x.rows(); ++row) {
     std::vector<float> scores;
@@ -52,7 +56,7 @@ Chosen by_contract(const Tensor& x, const Tensor& encoder, const Tensor& bias, i
   return all;
 }
 
-class TopkEncode : public testing::CpuTest {
+class TopkEncode : public testing::DeviceTest {
  protected:
   Tensor normal(Shape shape, uint64_t seed) { return testing::random_tensor(device_, shape, Dtype::f32, seed); }
 
@@ -67,21 +71,33 @@ class TopkEncode : public testing::CpuTest {
     EXPECT_EQ(counts.rows, x.rows());
     return counts.exact_rows;
   }
+
+  bool on_cpu() const { return device_.kind() == DeviceKind::cpu; }  // the only device on which there may be many
+
+  /// Is there a screening product in bfloat16?
+  bool rounds() const { return !on_cpu() || has_bf16_products(); }
 };
 
-TEST_F(TopkEncode, ValuesByHand) {
+INSTANTIATE_TEST_SUITE_P(Devices, TopkEncode, testing::every_device, testing::device_name);
+
+class TopkEncodeOnCpu : public testing::CpuTest {
+ protected:
+  Tensor normal(Shape shape, uint64_t seed) { return testing::random_tensor(device_, shape, Dtype::f32, seed); }
+};
+
+TEST_P(TopkEncode, ValuesByHand) {
   const Tensor x = f32({2, 2}, {1, 2, -1, 0}), encoder = f32({3, 2}, {1, 0, 0, 1, 1, 1});
   const Variable y = topk_encode(x, encoder, f32({3}, {0.5f, 0, -4}), 2);
   EXPECT_EQ(chosen(y), (Chosen{{0, 1, 0, 1}, {1.5f, 2, -0.5f, 0}}));
   EXPECT_EQ(std::get<RowSparse>(y.value).cols, 3);
 }
 
-TEST_F(TopkEncode, ChoosesTheFloat32SetAtEverySize) {
+TEST_P(TopkEncode, ChoosesTheFloat32SetAtEverySize) {
   for (const int64_t rows : {0, 1, 6, 7, 33}) {
     for (const int64_t width : {1, 31, 96}) {
       for (const int64_t latents : {1, 64, 65, 500}) {
         for (const int64_t k : {1, 8, 63}) {
-          if (k > latents) continue;
+          if (k > latents || (!on_cpu() && rows * latents > 500)) continue;
           expect_contract(normal({rows, width}, 1), normal({latents, width}, 2), normal({latents}, 3), k);
         }
       }
@@ -89,15 +105,20 @@ TEST_F(TopkEncode, ChoosesTheFloat32SetAtEverySize) {
   }
 }
 
-TEST_F(TopkEncode, ManyLatentsAndRows) {
+TEST_P(TopkEncode, ManyLatentsAndRows) {
   const Tensor encoder = normal({5003, 128}, 2), bias = normal({5003}, 3);
+  const Tensor x = normal({on_cpu() ? 257 : 3, 128}, 1);
   for (const int64_t k : {1, 32, 128}) {
-    EXPECT_EQ(expect_contract(normal({257, 128}, 1), encoder, bias, k), 0) << "rows that had to be computed whole";
+    if (!on_cpu() && k == 1) continue;
+    EXPECT_EQ(expect_contract(x, encoder, bias, k), 0) << "rows that had to be computed whole";
   }
+  // More than a tile's rows.
+  const Tensor few = normal({3, 2}, 2), none = Tensor::zeros(device_, {3}, Dtype::f32), rows = normal({4097, 2}, 1);
+  EXPECT_EQ(chosen(topk_encode(rows, few, none, 1)), by_contract(rows, few, none, 1));
 }
 
 /// What bfloat16 cannot tell apart, float32 must: encoder rows that differ in their last bits.
-TEST_F(TopkEncode, LatentsThatBfloat16TakesForEqual) {
+TEST_P(TopkEncode, LatentsThatBfloat16TakesForEqual) {
   const int64_t latents = 300, width = 64;
   const std::vector<float> row = normal({1, width}, 5).to_vector<float>();
   std::vector<float> encoder;
@@ -110,11 +131,11 @@ TEST_F(TopkEncode, LatentsThatBfloat16TakesForEqual) {
   }
   const Tensor e = f32({latents, width}, encoder), none = Tensor::zeros(device_, {latents}, Dtype::f32);
   const int64_t whole = expect_contract(normal({9, width}, 7), e, none, 8);
-  EXPECT_EQ(whole, has_bf16_products() ? 9 : 0);  // 300 candidates do not fit into 2 k + 64
+  EXPECT_EQ(whole, rounds() ? 9 : 0);  // 300 candidates do not fit into 2 k + 64
 }
 
-TEST_F(TopkEncode, TiesGoToTheLowerLatent) {
-  const int64_t latents = 1000, width = 32;
+TEST_P(TopkEncode, TiesGoToTheLowerLatent) {
+  const int64_t latents = on_cpu() ? 1000 : 160, width = 32;
   std::vector<float> repeated;  // seven different rows, again and again
   const std::vector<float> rows = normal({7, width}, 8).to_vector<float>();
   for (int64_t j = 0; j < latents; ++j) {
@@ -122,7 +143,7 @@ TEST_F(TopkEncode, TiesGoToTheLowerLatent) {
     repeated.insert(repeated.end(), rows.begin() + at, rows.begin() + at + width);
   }
   const Tensor none = Tensor::zeros(device_, {latents}, Dtype::f32);
-  for (const int64_t k : {1, 20, 150, 1000}) {
+  for (const int64_t k : {int64_t{1}, int64_t{20}, int64_t{150}, latents}) {
     expect_contract(normal({7, width}, 9), f32({latents, width}, repeated), none, k);
     // All scores equal: the first k.
     expect_contract(Tensor::zeros(device_, {3, width}, Dtype::f32), normal({latents, width}, 10), none, k);
@@ -130,8 +151,8 @@ TEST_F(TopkEncode, TiesGoToTheLowerLatent) {
   }
 }
 
-TEST_F(TopkEncode, RisingAndFallingScores) {
-  const int64_t latents = 2000;
+TEST_P(TopkEncode, RisingAndFallingScores) {
+  const int64_t latents = on_cpu() ? 2000 : 500;
   std::vector<float> rising;
   for (int64_t j = 0; j < latents; ++j) rising.push_back(static_cast<float>(j) * 0.37f);
   const Tensor x = f32({4, 1}, {1, -1, 0.5f, -3}), bias = normal({latents}, 11);
@@ -141,22 +162,22 @@ TEST_F(TopkEncode, RisingAndFallingScores) {
   }
 }
 
-TEST_F(TopkEncode, OneHugeRowAndHugeBiases) {
-  const int64_t latents = 700, width = 48;
+TEST_P(TopkEncode, OneHugeRowAndHugeBiases) {
+  const int64_t rows = on_cpu() ? 20 : 4, latents = 700, width = 48;
   std::vector<float> encoder = normal({latents, width}, 12).to_vector<float>();
   for (int64_t i = 0; i < width; ++i) encoder[static_cast<size_t>(300 * width + i)] *= 1e4f;
   std::vector<float> bias = normal({latents}, 13).to_vector<float>();
   bias[17] = 1e8f;
   bias[18] = -1e8f;
-  expect_contract(normal({20, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
+  expect_contract(normal({rows, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
   for (float& value : encoder) value *= 1e15f;  // scores near 1e17 are fine; squares of norms are not
-  expect_contract(normal({20, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
+  expect_contract(normal({rows, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
   for (float& value : encoder) value *= 1e-37f;
-  expect_contract(normal({20, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
+  expect_contract(normal({rows, width}, 14), f32({latents, width}, encoder), f32({latents}, bias), 16);
 }
 
 /// bf16 and f32 are the products of that precision, filtered: where the factors are small integers they are exact.
-TEST_F(TopkEncode, OtherScoringsAgreeWhereProductsAreExact) {
+TEST_P(TopkEncode, OtherScoringsAgreeWhereProductsAreExact) {
   const auto integers = [&](Shape shape, uint64_t seed) {
     const Philox random(seed, 0);
     std::vector<float> values;
@@ -174,8 +195,8 @@ TEST_F(TopkEncode, OtherScoringsAgreeWhereProductsAreExact) {
   }
 }
 
-TEST_F(TopkEncode, Bfloat16ScoresAreThoseOfTheRoundedFactors) {
-  if (!has_bf16_products()) GTEST_SKIP() << "this processor has no bfloat16 products";
+TEST_P(TopkEncode, Bfloat16ScoresAreThoseOfTheRoundedFactors) {
+  if (!rounds()) GTEST_SKIP() << "this processor has no bfloat16 products";
   const auto rounded = [](const Tensor& t) { return t.to(Dtype::bf16).to(Dtype::f32); };
   const Tensor x = normal({50, 96}, 1), encoder = normal({1000, 96}, 2), bias = normal({1000}, 3);
   const Chosen screened = chosen(topk_encode(x, encoder, bias, 16, {.scoring = Scoring::bf16}));
@@ -184,7 +205,7 @@ TEST_F(TopkEncode, Bfloat16ScoresAreThoseOfTheRoundedFactors) {
   for (size_t i = 0; i < expected.values.size(); ++i) EXPECT_NEAR(screened.values[i], expected.values[i], 1e-4f);
 }
 
-TEST_F(TopkEncode, SameBitsForAnyNumberOfThreads) {
+TEST_F(TopkEncodeOnCpu, SameBitsForAnyNumberOfThreads) {
   const Tensor x = normal({300, 64}, 1), encoder = normal({1500, 64}, 2), bias = normal({1500}, 3);
   const int before = threads();
   for (const Scoring scoring : {Scoring::exact, Scoring::bf16, Scoring::f32}) {
@@ -196,7 +217,7 @@ TEST_F(TopkEncode, SameBitsForAnyNumberOfThreads) {
   set_threads(before);
 }
 
-TEST_F(TopkEncode, PanelsFollowTheirParameter) {
+TEST_F(TopkEncodeOnCpu, PanelsFollowTheirParameter) {
   Parameter encoder("encoder", normal({130, 40}, 1));
   const Tensor x = normal({20, 40}, 2), bias = normal({130}, 3);
   EncoderPanels panels;
@@ -225,7 +246,7 @@ TEST_F(TopkEncode, PanelsFollowTheirParameter) {
 }
 
 /// The bounds are bounds, and close: in double, against the rounded rows.
-TEST_F(TopkEncode, NormsBoundTheRoundedAndTheLostPart) {
+TEST_F(TopkEncodeOnCpu, NormsBoundTheRoundedAndTheLostPart) {
   if (!has_bf16_products()) GTEST_SKIP() << "this processor has no bfloat16 products";
   const Tensor encoder = normal({33, 77}, 4);
   const EncoderPanels panels = EncoderPanels::pack(encoder);
@@ -245,7 +266,7 @@ TEST_F(TopkEncode, NormsBoundTheRoundedAndTheLostPart) {
   }
 }
 
-TEST_F(TopkEncode, Gradient) {
+TEST_P(TopkEncode, Gradient) {
   Parameter x = testing::random_parameter(device_, "x", {5, 3}, 21);
   Parameter encoder = testing::random_parameter(device_, "encoder", {7, 3}, 22);
   Parameter bias = testing::random_parameter(device_, "bias", {7}, 23);
@@ -265,7 +286,7 @@ TEST_F(TopkEncode, Gradient) {
 }
 
 /// Forward and backward against the composition that it replaces, in float32, through the tape.
-TEST_F(TopkEncode, AgreesWithThePlainComposition) {
+TEST_P(TopkEncode, AgreesWithThePlainComposition) {
   const Tensor x = normal({40, 33}, 31);
   Parameter encoder("encoder", normal({200, 33}, 32)), bias("bias", normal({200}, 33)), row("row", normal({33}, 34));
   const Tensor cotangent = normal({40, 16}, 35);
@@ -290,7 +311,7 @@ TEST_F(TopkEncode, AgreesWithThePlainComposition) {
   for (size_t i = 0; i < plain.size(); ++i) EXPECT_LT(testing::worst_difference(fused[i], plain[i], 1.0), 1e-5) << i;
 }
 
-TEST_F(TopkEncode, Refusals) {
+TEST_P(TopkEncode, Refusals) {
   const Tensor x = f32({1, 3}, {1, 2, 3}), encoder = normal({4, 3}, 1), bias = normal({4}, 2);
   EXPECT_REFUSED(topk_encode(x, encoder, bias, 0), "topk_encode: expected 1 <= k <= 4");
   EXPECT_REFUSED(topk_encode(x, encoder, bias, 5), "topk_encode");
@@ -317,7 +338,7 @@ TEST_F(TopkEncode, Refusals) {
   }
 }
 
-TEST_F(TopkEncode, GradientMustHaveTheSameColumns) {
+TEST_P(TopkEncode, GradientMustHaveTheSameColumns) {
   Parameter encoder = testing::random_parameter(device_, "encoder", {5, 3}, 1);
   Tape tape;
   const Variable y = topk_encode(testing::random_tensor(device_, {2, 3}, Dtype::f64, 2), tape.watch(encoder),
