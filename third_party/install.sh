@@ -10,7 +10,7 @@ set -euo pipefail
 # Why each is needed: third_party/README.md.
 packages=(
   g++ cmake ninja-build pkgconf
-  libdnnl-dev libboost-program-options-dev libfmt-dev nlohmann-json3-dev libpcre2-dev libicu-dev
+  libdnnl-dev libboost-program-options-dev libfmt-dev nlohmann-json3-dev libpcre2-dev libicu-dev libeigen3-dev
   libxml2-dev libcmark-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   gnuplot-nox graphviz fonts-dejavu-core

@@ -69,8 +69,9 @@ std::string script(const std::string& path, const std::string& title, const std:
   std::set<std::string> activations;
   for (const ResultRow& row : rows) activations.insert(row.activation);
   std::string blocks, curves;
-  int index = 0;
+  int index = -1;
   for (const std::string& activation : activations) {
+    ++index;
     const std::string colour = colours[static_cast<size_t>(index) % colours.size()];
     const std::string whole = fmt::format("$whole{}", index), half = fmt::format("$half{}", index);
     const std::vector<PlotPoint> points = points_of(rows, activation, true),
@@ -80,6 +81,11 @@ std::string script(const std::string& path, const std::string& title, const std:
       curves += fmt::format("{}{} {} lc rgb '{}' {}", curves.empty() ? "" : ", \\\n     ", data, style, colour, label);
     };
     blocks += data_block(whole, points);
+    if (activation == "pca") {  // a dense code: a line to compare with, no contestant
+      curves += fmt::format("{}{} using 1:2 with lines lw 1 dt 3 lc rgb '#555555' title 'PCA, L0 components'",
+                            curves.empty() ? "" : ", \\\n     ", whole);
+      continue;
+    }
     add(whole, "using 1:2 with lines lw 2", fmt::format("title '{}'", activation));
     if (any([](const PlotPoint& p) { return p.lowest < p.highest; })) {
       add(whole, "using 1:3:4 with filledcurves fillstyle transparent solid 0.2 noborder", "notitle");
@@ -93,7 +99,6 @@ std::string script(const std::string& path, const std::string& title, const std:
       add(half, "using 1:2 with linespoints pt 2 ps 0.7 lw 1 dt 2",
           fmt::format("title '{}, half the tokens'", activation));
     }
-    ++index;
   }
   const std::string name = std::filesystem::path(path).filename();
   return fmt::format(

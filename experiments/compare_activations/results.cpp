@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <sstream>
 
@@ -13,6 +14,19 @@
 #include "engine/files/atomic_file.h"
 
 namespace sae {
+
+ResultRow ResultRow::of_principal_components(int64_t components, int64_t width, double normalised_mse) {
+  constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  ResultRow row;
+  row.activation = std::string("pca");
+  row.target_l0 = row.l0 = static_cast<double>(components);
+  row.latents = width;
+  row.k = components;
+  row.weights = std::string("-");
+  row.normalised_mse = normalised_mse;
+  row.per_row_mse = row.explained_variance = row.l1_norm = row.validation_mse = unknown;
+  return row;
+}
 
 void write_results_csv(const std::string& path, const std::vector<ResultRow>& rows) {
   std::string text =

@@ -8,7 +8,7 @@ namespace sae {
 
 /// One evaluated point of the sweep: a row of results.csv.
 struct ResultRow {
-  std::string activation;
+  std::string activation;  ///< a contestant's name, or "pca"
   double target_l0 = 0;
   int64_t latents = 0;
   int64_t k = 0;       ///< 0 where a penalty decides
@@ -22,6 +22,9 @@ struct ResultRow {
   double validation_mse = 0;
   double moving = 0;   ///< change of NMSE or L0 in the last fifth of the run, on validation data
   double seconds = 0;  ///< of training
+
+  /// The row of a dense baseline: c components of `width`, c numbers a row; what was not measured is not a number.
+  static ResultRow of_principal_components(int64_t components, int64_t width, double normalised_mse);
 };
 
 /// Writes results.csv, replacing it as a whole.
@@ -30,7 +33,7 @@ void write_results_csv(const std::string& path, const std::vector<ResultRow>& ro
 /// One line of a table of expected points: what the sweep gave where it was first run, and how far a run on other
 /// hardware may lie from it.
 struct ExpectedPoint {
-  std::string activation;
+  std::string activation;  ///< a contestant's name, or "pca"
   double target_l0 = 0;
   double l0 = 0, l0_tolerance = 0;
   double normalised_mse = 0, mse_tolerance = 0;

@@ -11,13 +11,17 @@
 #include "experiments/common/training_options.h"
 #include "experiments/compare_activations/learning_rate_search.h"
 #include "experiments/compare_activations/penalty_search.h"
+#include "experiments/compare_activations/principal_components.h"
+#include "experiments/compare_activations/targets.h"
 
 namespace sae {
 
 void declare_sweep_options(Options& options) {
   options.group("Sweep")
-      .text("activations", "topk,relu", "A,B",
-            "which activations to compare: all of `train` but sigmoid, which has no L0")
+      .text(
+          "activations", "topk,relu", "A,B",
+          "which activations to compare: all of `train` but sigmoid, which has no L0; with '-frozen' (topk-frozen) the "
+          "decoder stays at its random start")
       .text("target-l0", "8,16,32,64,128", "L0,L0", "sparsities: k, or what penalties aim at")
       .integer("seeds", 1, "N", "whole runs with --seed, --seed + 1, ...; the curve is their mean, with a band")
       .text("lr-grid", "RATE,RATE",
@@ -30,14 +34,7 @@ void declare_sweep_options(Options& options) {
 
 SweepOptions sweep_options(const Options& options, const ActivationData& data) {
   SweepOptions sweep;
-  std::string names = options.get_text("activations");
-  for (size_t begin = 0; begin <= names.size();) {
-    const size_t end = std::min(names.find(',', begin), names.size());
-    sweep.activations.push_back(parse_activation(names.substr(begin, end - begin)));
-    CHECK(sweep.activations.back() != Activation::sigmoid,
-          "--activations: the latents of sigmoid are all above 0, so it has no place on an axis of L0; see train");
-    begin = end + 1;
-  }
+  sweep.contestants = parse_contestants(options.get_text("activations"));
   sweep.seeds = options.get_integer("seeds", 1, 1000);
   sweep.target_l0 = options.get_numbers("target-l0");
   for (const double target : sweep.target_l0) {
@@ -71,23 +68,24 @@ class Sweep {
       : context_(context), options_(options), sweep_(sweep) {}
 
   std::vector<ResultRow> go() {
-    for (const Activation activation : sweep_.activations) rates_[activation] = middle_rate();
-    for (const Activation activation : penalised()) {
-      const double guess = sweep_.trial_penalty * (activation == Activation::jump_relu ? 0.01 : 1.0);
-      trial_penalties_[activation] = penalty_search(activation, guess).find({&sweep_.trial_l0, 1})[0].penalty;
+    for (const Contestant& contestant : sweep_.contestants) rates_[contestant] = middle_rate();
+    for (const Contestant& contestant : penalised()) {
+      const double guess = sweep_.trial_penalty * (contestant.activation == Activation::jump_relu ? 0.01 : 1.0);
+      trial_penalties_[contestant] = penalty_search(contestant, guess).find({&sweep_.trial_l0, 1})[0].penalty;
     }
     tune_learning_rates();
-    for (const Activation activation : penalised()) {
-      searches_.emplace(activation, penalty_search(activation, trial_penalties_.at(activation)));
+    for (const Contestant& contestant : penalised()) {
+      searches_.emplace(contestant, penalty_search(contestant, trial_penalties_.at(contestant)));
     }
-    std::vector<ResultRow> rows;
-    for (const std::vector<double>& targets : waves()) {
+    std::vector<ResultRow> rows = principal_component_rows();
+    for (const std::vector<double>& targets : target_waves(sweep_.target_l0, sweep_.trial_l0)) {
       std::vector<Aimed> aimed;
-      for (const Activation activation : sweep_.activations) aim(aimed, activation, targets);
+      for (const Contestant& contestant : sweep_.contestants) aim(aimed, contestant, targets);
       run_wave(rows, aimed);
       write(rows);
       std::vector<Aimed> again;
-      for (const Activation activation : penalised()) aim(again, activation, missed_targets(rows, activation, targets));
+      for (const Contestant& contestant : penalised())
+        aim(again, contestant, missed_targets(rows, contestant, targets));
       if (again.empty()) continue;
       run_wave(rows, again);
       write(rows);
@@ -98,76 +96,48 @@ class Sweep {
  private:
   /// A whole run to come: what sparsity it aims at, with the trial from which its penalty is taken, if it has one.
   struct Aimed {
-    Activation activation;
+    Contestant contestant;
     double target = 0;
     PenaltyTrial trial;
   };
 
-  std::vector<Activation> penalised() const {
-    std::vector<Activation> some;
-    for (const Activation activation : sweep_.activations) {
-      if (!facts_of(activation).chooses_k) some.push_back(activation);
+  std::vector<Contestant> penalised() const {
+    std::vector<Contestant> some;
+    for (const Contestant& contestant : sweep_.contestants) {
+      if (!facts_of(contestant.activation).chooses_k) some.push_back(contestant);
     }
     return some;
   }
 
-  /// Adds the runs of an activation at these targets, with penalties found for them.
-  void aim(std::vector<Aimed>& aimed, Activation activation, const std::vector<double>& targets) {
+  /// Adds the runs of a contestant at these targets, with penalties found for them.
+  void aim(std::vector<Aimed>& aimed, const Contestant& contestant, const std::vector<double>& targets) {
     if (targets.empty()) return;
     std::vector<PenaltyTrial> trials(targets.size());
-    if (const auto search = searches_.find(activation); search != searches_.end()) {
-      trials = search->second.find(aims(drifts_[activation], targets));
+    if (const auto search = searches_.find(contestant); search != searches_.end()) {
+      trials = search->second.find(trial_aims(drifts_[contestant], targets));
     }
-    for (size_t i = 0; i < targets.size(); ++i) aimed.push_back({activation, targets[i], trials[i]});
+    for (size_t i = 0; i < targets.size(); ++i) aimed.push_back({contestant, targets[i], trials[i]});
   }
 
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
 
-  /// L0 goes on falling after a quarter of the tokens, the more the denser it is. By how much shows in the whole runs:
-  /// a trial aims higher by what the run of the nearest target lost.
-  static std::vector<double> aims(const std::map<double, double>& drifts, const std::vector<double>& targets) {
-    std::vector<double> aims;
-    for (const double target : targets) {
-      const auto nearest = std::min_element(drifts.begin(), drifts.end(), [&](const auto& a, const auto& b) {
-        return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
-      });
-      aims.push_back(nearest == drifts.end() ? target : target / nearest->second);
-    }
-    return aims;
-  }
-
-  /// The targets in the order of their runs: the one nearest to the trials' sparsity first, then one above and one
-  /// below at a time. The curve is there early, its ends last, and each wave has neighbours from which to aim.
-  std::vector<std::vector<double>> waves() const {
-    std::vector<double> sorted = sweep_.target_l0;
-    std::sort(sorted.begin(), sorted.end());
-    const auto middle = std::min_element(sorted.begin(), sorted.end(), [&](double a, double b) {
-      return std::abs(std::log(a / sweep_.trial_l0)) < std::abs(std::log(b / sweep_.trial_l0));
-    });
-    std::vector<std::vector<double>> waves = {{*middle}};
-    const std::ptrdiff_t below = middle - sorted.begin(), above = sorted.end() - middle - 1;
-    for (std::ptrdiff_t distance = 1; distance <= std::max(below, above); ++distance) {
-      std::vector<double>& wave = waves.emplace_back();
-      if (distance <= below) wave.push_back(*(middle - distance));
-      if (distance <= above) wave.push_back(*(middle + distance));
-    }
-    return waves;
-  }
-
   /// `seed` counts from 0; trials use the first.
-  RunPlan plan(Activation activation, double target, double penalty, double rate, bool trial, int64_t seed = 0) const {
+  RunPlan plan(const Contestant& contestant, double target, double penalty, double rate, bool trial,
+               int64_t seed = 0) const {
     RunPlan plan;
-    const bool chooses_k = facts_of(activation).chooses_k;
-    plan.model = model_options(options_, context_.data.train.width(), activation, context_.statistics.variance);
+    const bool chooses_k = facts_of(contestant.activation).chooses_k;
+    plan.model =
+        model_options(options_, context_.data.train.width(), contestant.activation, context_.statistics.variance);
     if (chooses_k) plan.model.k = static_cast<int64_t>(target);
     if (!chooses_k) plan.model.penalty = penalty;
     const int64_t tokens = trial ? sweep_.tokens / trial_divisor : sweep_.tokens;
     plan.training = training_options(options_, plan.model, tokens, context_.statistics.variance);
     plan.training.learning_rate = rate;
+    plan.training.freeze_decoder = contestant.frozen_decoder;
     plan.training.seed += static_cast<uint64_t>(seed);
     plan.resamples = options_.get_integer("resamples", 0, 1000);
     const std::string strength = chooses_k ? fmt::format("k{}", plan.model.k) : fmt::format("penalty-{:.5g}", penalty);
-    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", trial ? "trial-" : "", name_of(activation), strength,
+    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", trial ? "trial-" : "", name_of(contestant), strength,
                                          rate, seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
     plan.folder = fmt::format("{}/runs/{}", sweep_.folder, name);
     plan.label = name;
@@ -182,12 +152,12 @@ class Sweep {
     return plan;
   }
 
-  PenaltySearch penalty_search(Activation activation, double first_guess) const {
-    const double rate = rates_.at(activation);
-    return PenaltySearch({.first_guess = first_guess}, [this, activation, rate](std::span<const double> penalties) {
+  PenaltySearch penalty_search(const Contestant& contestant, double first_guess) const {
+    const double rate = rates_.at(contestant);
+    return PenaltySearch({.first_guess = first_guess}, [this, contestant, rate](std::span<const double> penalties) {
       std::vector<RunPlan> plans;
       for (const double penalty : penalties) {
-        plans.push_back(plan(activation, sweep_.trial_l0, penalty, rate, true));
+        plans.push_back(plan(contestant, sweep_.trial_l0, penalty, rate, true));
       }
       std::vector<double> l0;
       for (const RunResult& result : train_runs(context_, plans, label_of(plans, "penalties"))) {
@@ -201,11 +171,11 @@ class Sweep {
   void tune_learning_rates() {
     const auto objectives = [&](std::span<const LearningRateTrial> round) {
       std::vector<RunPlan> plans;
-      for (const auto& [contestant, rate] : round) {
-        const Activation activation = sweep_.activations[contestant];
-        const auto found = trial_penalties_.find(activation);
+      for (const auto& [index, rate] : round) {
+        const Contestant& contestant = sweep_.contestants[index];
+        const auto found = trial_penalties_.find(contestant);
         plans.push_back(
-            plan(activation, sweep_.trial_l0, found == trial_penalties_.end() ? 0.0 : found->second, rate, true));
+            plan(contestant, sweep_.trial_l0, found == trial_penalties_.end() ? 0.0 : found->second, rate, true));
       }
       const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "learning rates"));
       std::vector<double> losses;
@@ -216,11 +186,11 @@ class Sweep {
       return losses;
     };
     const auto trials =
-        search_learning_rates(sweep_.activations.size(), sweep_.learning_rates, most_extensions, objectives);
+        search_learning_rates(sweep_.contestants.size(), sweep_.learning_rates, most_extensions, objectives);
     for (size_t i = 0; i < trials.size(); ++i) {
-      const Activation activation = sweep_.activations[i];
-      rates_[activation] = trials[i].best();
-      fmt::print(stderr, "{}: learning rate {:.3g}; tried", name_of(activation), trials[i].best());
+      const Contestant& contestant = sweep_.contestants[i];
+      rates_[contestant] = trials[i].best();
+      fmt::print(stderr, "{}: learning rate {:.3g}; tried", name_of(contestant), trials[i].best());
       for (const auto& [rate, loss] : trials[i].loss) fmt::print(stderr, " {:.3g}: {:.4f}", rate, loss);
       fmt::print(stderr, "\n");
     }
@@ -231,11 +201,11 @@ class Sweep {
   }
 
   /// The targets from which a run with a penalty ended too far: their drift is known now, so a second run comes nearer.
-  std::vector<double> missed_targets(const std::vector<ResultRow>& rows, Activation activation,
+  std::vector<double> missed_targets(const std::vector<ResultRow>& rows, const Contestant& contestant,
                                      const std::vector<double>& targets) const {
     std::vector<double> missed;
     for (const ResultRow& row : rows) {
-      const bool asked = row.activation == name_of(activation) && row.seed == first_seed() && row.part == 1 &&
+      const bool asked = row.activation == name_of(contestant) && row.seed == first_seed() && row.part == 1 &&
                          std::find(targets.begin(), targets.end(), row.target_l0) != targets.end();
       if (asked && miss(row) > most_miss) missed.push_back(row.target_l0);
     }
@@ -249,15 +219,15 @@ class Sweep {
     for (int64_t seed = 0; seed < sweep_.seeds; ++seed) {
       std::vector<RunPlan> plans;
       for (const Aimed& one : aimed) {
-        plans.push_back(plan(one.activation, one.target, one.trial.penalty, rates_.at(one.activation), false, seed));
+        plans.push_back(plan(one.contestant, one.target, one.trial.penalty, rates_.at(one.contestant), false, seed));
       }
       const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
       for (size_t i = 0; i < plans.size(); ++i) {
         if (results[i].diverged) throw NotFinite(*results[i].diverged);
         keep_nearer(rows, rows_of(plans[i], aimed[i].target, results[i]));
-        if (seed > 0 || facts_of(aimed[i].activation).chooses_k) continue;
+        if (seed > 0 || facts_of(aimed[i].contestant.activation).chooses_k) continue;
         const double l0 = results[i].points.back().validation.l0;
-        drifts_[aimed[i].activation][aimed[i].target] = std::clamp(l0 / std::max(aimed[i].trial.l0, 0.1), 0.2, 5.0);
+        drifts_[aimed[i].contestant][aimed[i].target] = std::clamp(l0 / std::max(aimed[i].trial.l0, 0.1), 0.2, 5.0);
       }
     }
   }
@@ -275,14 +245,14 @@ class Sweep {
 
   static std::vector<ResultRow> rows_of(const RunPlan& whole, double target, const RunResult& result) {
     std::vector<ResultRow> rows;
-    const Activation activation = whole.model.activation;
+    const Contestant contestant{whole.model.activation, whole.training.freeze_decoder};
     for (const RunPoint& point : result.points) {
       if (point.step == before_last_fifth(whole.training.steps) && point.step < whole.training.steps) continue;
       ResultRow row;
-      row.activation = name_of(activation);
+      row.activation = name_of(contestant);
       row.target_l0 = target;
       row.latents = whole.model.latents;
-      row.k = facts_of(activation).chooses_k ? whole.model.k : 0;
+      row.k = facts_of(contestant.activation).chooses_k ? whole.model.k : 0;
       row.penalty = whole.model.penalty;
       row.learning_rate = whole.training.learning_rate;
       row.seed = whole.training.seed;
@@ -300,8 +270,25 @@ class Sweep {
       if (row.part == 1) row.moving = movement(result);
       rows.push_back(row);
     }
-    fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(activation), target,
+    fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(contestant), target,
                rows.back().normalised_mse, rows.back().l0);
+    return rows;
+  }
+
+  /// The line of a dense code: principal components, as many as the targets say.
+  std::vector<ResultRow> principal_component_rows() const {
+    std::vector<int64_t> components;
+    for (const double target : sweep_.target_l0) {
+      if (target <= static_cast<double>(context_.data.train.width()))
+        components.push_back(static_cast<int64_t>(target));
+    }
+    const std::vector<double> errors =
+        principal_component_errors(context_.data.train, context_.data.test, context_.statistics.mean, components);
+    std::vector<ResultRow> rows;
+    for (size_t i = 0; i < components.size(); ++i) {
+      rows.push_back(ResultRow::of_principal_components(components[i], context_.data.train.width(), errors[i]));
+      rows.back().seed = first_seed();
+    }
     return rows;
   }
 
@@ -317,10 +304,10 @@ class Sweep {
   const RunContext& context_;
   const Options& options_;
   const SweepOptions& sweep_;
-  std::map<Activation, double> rates_;
-  std::map<Activation, double> trial_penalties_;
-  std::map<Activation, PenaltySearch> searches_;
-  std::map<Activation, std::map<double, double>> drifts_;  // by target: L0 of the whole run over that of its trial
+  std::map<Contestant, double> rates_;
+  std::map<Contestant, double> trial_penalties_;
+  std::map<Contestant, PenaltySearch> searches_;
+  std::map<Contestant, std::map<double, double>> drifts_;  // by target: L0 of the whole run over that of its trial
 };
 
 }  // namespace

@@ -5,13 +5,14 @@
 
 #include "experiments/common/options.h"
 #include "experiments/common/training_run.h"
+#include "experiments/compare_activations/contestant.h"
 #include "experiments/compare_activations/results.h"
 
 namespace sae {
 
 /// What the sweep compares, as the command line says.
 struct SweepOptions {
-  std::vector<Activation> activations;
+  std::vector<Contestant> contestants;
   std::vector<double> target_l0;       ///< k, or where penalties aim
   std::vector<double> learning_rates;  ///< the grid of the trials
   double trial_l0 = 32;                ///< the sparsity at which learning rates are tried
@@ -32,7 +33,7 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data);
 ///   3. the target nearest to trial_l0 first, then one above and one below at a time: penalties, on a quarter of the
 ///      tokens, then the runs themselves for every seed, with points at half and at all of the tokens; once more with
 ///      another penalty where L0 came out too far from its target.
-/// Runs of one step of this list share one stream of batches.
+/// Runs of one step of this list share one stream of batches. Rows of principal components ("pca") stand beside them.
 /// Choices are made on validation data; the rows are test data. results.csv and the plot are rewritten after each run.
 std::vector<ResultRow> run_sweep(const RunContext& context, const Options& options, const SweepOptions& sweep);
 

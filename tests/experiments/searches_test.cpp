@@ -2,8 +2,10 @@
 #include <limits>
 #include <set>
 
+#include "experiments/compare_activations/contestant.h"
 #include "experiments/compare_activations/learning_rate_search.h"
 #include "experiments/compare_activations/penalty_search.h"
+#include "experiments/compare_activations/targets.h"
 #include "tests/support/tensors.h"
 
 namespace sae {
@@ -70,6 +72,33 @@ TEST(LearningRateSearch, DivergedRunsAreWorst) {
   };
   EXPECT_EQ(search_learning_rates(1, {1, 2, 4}, 0, run)[0].best(), 1);
   EXPECT_REFUSED(search_learning_rates(1, {2, 1}, 0, run), "learning rate search");
+}
+
+TEST(Targets, TheMiddleComesFirstThenOneAboveAndOneBelow) {
+  using Waves = std::vector<std::vector<double>>;
+  EXPECT_EQ(target_waves({128, 8, 32, 16, 64}, 32), (Waves{{32}, {16, 64}, {8, 128}}));
+  EXPECT_EQ(target_waves({8, 16, 32}, 1000), (Waves{{32}, {16}, {8}}));
+  EXPECT_EQ(target_waves({4}, 32), (Waves{{4}}));
+  EXPECT_EQ(target_waves({}, 32), Waves{});
+}
+
+TEST(Targets, TrialsAimHigherByWhatTheNearestRunLost) {
+  const std::vector<double> targets = {8, 60};
+  EXPECT_EQ(trial_aims({}, targets), targets);
+  EXPECT_EQ(trial_aims({{16, 0.5}, {64, 0.75}}, targets), (std::vector<double>{16, 80}));
+}
+
+TEST(Contestants, AreReadAndNamed) {
+  const std::vector<Contestant> found = parse_contestants("topk,topk-frozen,relu");
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0], (Contestant{Activation::topk, false}));
+  EXPECT_EQ(found[1], (Contestant{Activation::topk, true}));
+  EXPECT_EQ(name_of(found[1]), "topk-frozen");
+  EXPECT_EQ(name_of(found[2]), "relu");
+  EXPECT_REFUSED(parse_contestants("topk,"), "activation: expected relu|");
+  EXPECT_REFUSED(parse_contestants("sigmoid"), "no place on an axis of L0");
+  EXPECT_REFUSED(parse_contestants("topk,topk"), "topk is named twice");
+  EXPECT_REFUSED(parse_contestants("-frozen"), "activation: expected relu|");
 }
 
 }  // namespace

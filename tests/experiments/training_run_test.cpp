@@ -5,6 +5,7 @@
 
 #include "engine/files/activation_writer.h"
 #include "experiments/common/interrupt.h"
+#include "experiments/compare_activations/principal_components.h"
 #include "models/autoencoder/autoencoder_file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
@@ -95,6 +96,39 @@ TEST_F(TrainingRun, DataLeavesOutSinksAndHasTheMeanAsBaseline) {
                     Tensor::zeros(device_, {x.rows(), 1}, Dtype::f32), 1},
           std::move(mean).freeze());
   EXPECT_EQ(sum.result().normalised_mse, 1.0);
+}
+
+TEST_F(TrainingRun, PrincipalComponentsAreThoseOfThePowerMethod) {
+  const std::vector<int64_t> components = {1, 5, width};
+  const auto errors = principal_component_errors(data_->train, data_->train, context_->statistics.mean, components);
+  const Tensor x = data_->train.range(0, data_->train.rows());
+  std::vector<double> direction(width, 1.0);
+  double explained = 0, energy = 0;
+  for (int iteration = 0; iteration < 300; ++iteration) {
+    std::vector<double> next(width, 0.0);
+    explained = energy = 0;
+    for (int64_t row = 0; row < x.rows(); ++row) {
+      std::vector<double> centred(width);
+      double along = 0;
+      for (size_t i = 0; i < width; ++i) {
+        centred[i] = static_cast<double>(x.data<float>()[row * width + static_cast<int64_t>(i)]) -
+                     static_cast<double>(context_->statistics.mean.data<float>()[i]);
+        along += centred[i] * direction[i];
+        energy += centred[i] * centred[i];
+      }
+      for (size_t i = 0; i < width; ++i) next[i] += along * centred[i];
+      explained += along * along;
+    }
+    double length = 0;
+    for (const double value : next) length += value * value;
+    for (size_t i = 0; i < width; ++i) direction[i] = next[i] / std::sqrt(length);
+  }
+  EXPECT_NEAR(errors[0], 1 - explained / energy, 1e-6);
+  EXPECT_GT(errors[0], errors[1]);
+  EXPECT_NEAR(errors[2], 0, 1e-12);
+  EXPECT_REFUSED(
+      principal_component_errors(data_->train, data_->test, context_->statistics.mean, std::vector<int64_t>{width + 1}),
+      "expected 1 to 16 principal components, got 17");
 }
 
 TEST_F(TrainingRun, LearnsAndWritesItsFiles) {
