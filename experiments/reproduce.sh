@@ -4,9 +4,9 @@
 # measures what their reconstructions cost the model, and writes a report that opens in a browser. Run again, it reuses
 # what is there; interrupted, it goes on where it was.
 #
-#   experiments/reproduce.sh              600,000 training tokens; about half an hour on 2 cores
+#   experiments/reproduce.sh              600,000 training tokens; under 20 minutes on 2 cores
 #   experiments/reproduce.sh --quick      a small sweep, a few minutes: does everything work here?
-#   experiments/reproduce.sh --full       5 million training tokens, better curves; hours
+#   experiments/reproduce.sh --full       5 million training tokens, better curves; some two hours
 #
 #   --model PATH         a language model of your own: a GGUF file or a Hugging Face folder (default: SmolLM2, fetched)
 #   --text FOLDER        text of your own: .txt, .md and .html files (default: prose from Debian packages, fetched)
@@ -61,15 +61,15 @@ else
   [ -d "$corpus" ] || "$build/bin/prepare_text" --text "$text" --output "$corpus"
 fi
 
-# Tokens of each split; the sweep's size. Rows are stored in float32, where there are millions in bfloat16 (6 GB).
+# Tokens of each split; the sweep's size, where --tokens left out means one pass. Rows are stored in float32, where there are millions in bfloat16 (6 GB).
 store=()
 case "$scale" in
   quick) train=50000 validation=6400 test=12800 replaced=4096 pages=256 explained=(--sample 20 --density-floor 0.006)
     sweep=(--latents 2048 --target-l0 16,32,64 --tokens 100000 --batch-size 256) ;;
   default) train=620000 validation=12800 test=38400 replaced=8192 pages=1000 explained=(--sample 40 --density-floor 0.003)
-    sweep=(--latents 4096 --tokens 1000000 --batch-size 512) ;;
+    sweep=(--latents 4096 --batch-size 512) ;;
   full) store=(--dtype bf16) train=5200000 validation=32000 test=102400 replaced=32768 pages=2000 explained=(--sample 100 --density-floor 0.0015)
-    sweep=(--latents 16384 --tokens 10000000 --batch-size 1024) ;;
+    sweep=(--latents 4096 --batch-size 1024) ;;
 esac
 expected="$root/experiments/compare_activations/expected_$scale.csv"
 if [ -f "$expected" ] && [ -z "$own" ]; then sweep+=(--expected "$expected"); fi
