@@ -4,6 +4,7 @@
 #include "engine/error.h"
 #include "models/autoencoder/latents.h"
 #include "ops/add_row/add_row.h"
+#include "ops/auxiliary_loss/auxiliary_loss.h"
 #include "ops/exponential/exponential.h"
 #include "ops/first_columns/first_columns.h"
 #include "ops/gather_rows/gather_rows.h"
@@ -34,9 +35,9 @@ struct LossInputs {
 /// Gao et al., A.2: the k_aux largest pre-activations among dead latents model what the main pass missed, b_pre -
 /// residual. The target is detached, so live latents get nothing from this term; b_pre cancels in its value but
 /// receives its gradient. The dead latents are gathered into a small autoencoder of their own, whose products are
-/// dense: no other latent is looked at.
-Variable auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
-                        const Tensor& residual, const Tensor& dead, Precision precision) {
+/// dense: no other latent is looked at. The op auxiliary_loss is this in one.
+Variable plain_auxiliary_loss(const Weights& weights, const AutoencoderOptions& options, const Tensor& x,
+                              const Tensor& residual, const Tensor& dead, Precision precision) {
   const Variable encoder = gather_rows(weights.encoder, dead), bias = gather_rows(weights.encoder_bias, dead);
   const Variable decoder = gather_rows(weights.decoder, dead);
   const Variable centred = subtract_row(x, weights.pre_bias);
@@ -125,7 +126,11 @@ TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& opt
   add_sparsity_terms(loss, {weights, options, x, mse_scale, how, latents.pre_activations});
   if (facts_of(options.activation).chooses_k && options.k_aux > 0 && dead.elements() > 0) {
     loss.auxiliary = loss.terms.size();
-    loss.terms.push_back({auxiliary_loss(weights, options, x, residual, dead, how.precision), options.aux_weight});
+    const DeadLatents those{weights.encoder, weights.encoder_bias, weights.decoder, weights.pre_bias, dead,
+                            options.k_aux};
+    loss.terms.push_back({how.fused ? auxiliary_loss(those, x, residual, how.precision)
+                                    : plain_auxiliary_loss(weights, options, x, residual, dead, how.precision),
+                          options.aux_weight});
   }
   return loss;
 }

@@ -20,5 +20,7 @@ void row_product(const float* a, const float* b, int64_t inner, int64_t cols, fl
 /// How it is fast: oneDNN. Scratch for rounded or reordered factors comes from the device.
 void onednn_product(Device& device, const float* a, const float* b, float* y, const ProductSizes& sizes,
                     Precision precision);
+/// Of rounded factors: read where they lie, whichever way they are to be transposed. Needs has_bf16_products().
+void onednn_product(const bfloat16* a, const bfloat16* b, float* y, const ProductSizes& sizes);
 
 }  // namespace sae::cpu

@@ -1,6 +1,7 @@
 #include "ops/matmul/matmul.h"
 
 #include "engine/error.h"
+#include "engine/simd.h"
 #include "ops/matmul/dense_cpu.h"
 #include "ops/matmul/matmul_cuda.h"
 #include "ops/matmul/sparse_cpu.h"
@@ -22,6 +23,23 @@ void product_on_cpu(const T* a, const T* b, T* y, Device& device, const cpu::Pro
   cpu::reference_product(a, b, y, sizes);
 }
 
+/// Of bf16 factors, in f32.
+Tensor product_of_rounded(const Tensor& a, const Tensor& b, const cpu::ProductSizes& sizes) {
+  Device& device = a.device();
+  const bool on_cpu = device.kind() == DeviceKind::cpu;
+  if (on_cpu && (!has_bf16_products() || sizes.rows == 0 || sizes.inner == 0 || sizes.cols == 0)) {
+    return dense_product(a.to(Dtype::f32), sizes.transpose_a, b.to(Dtype::f32), sizes.transpose_b);
+  }
+  Writable y = Tensor::empty(device, {sizes.rows, sizes.cols}, Dtype::f32);
+  const bfloat16 *left = a.data<bfloat16>(), *right = b.data<bfloat16>();
+  if (on_cpu) {
+    cpu::onednn_product(left, right, y.data<float>(), sizes);
+  } else {
+    SIMT_CALL(device.kind(), dense_product, device, left, right, y.data<float>(), sizes);
+  }
+  return std::move(y).freeze();
+}
+
 }  // namespace
 
 Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Precision precision) {
@@ -32,6 +50,7 @@ Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool tr
   CHECK(a.dtype() == b.dtype(), "matmul: {} times {}: the dtypes differ", a.describe(), b.describe());
   require_same_device("matmul", {&a, &b});
   Device& device = a.device();
+  if (a.dtype() == Dtype::bf16) return product_of_rounded(a, b, sizes);
   Writable y = Tensor::empty(device, {sizes.rows, sizes.cols}, a.dtype());
   visit_real("matmul", a.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -25,7 +25,8 @@ struct MatmulOptions {
 /// Throws on shapes that do not fit, on unequal dtypes, and on a layout that has no product here.
 Variable matmul(const Variable& a, const Variable& b, MatmulOptions options = {});
 
-/// A dense product without a tape: op(a) op(b), where op transposes if asked. f32 or f64.
+/// A dense product without a tape: op(a) op(b), where op transposes if asked. f32 or f64; or factors that are bf16
+/// already, which are read as they are, into f32.
 Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
                      Precision precision = Precision::f32);
 

@@ -9,6 +9,8 @@
 #include <dnnl.hpp>
 #include <unordered_map>
 #else
+#include <algorithm>
+#include <iterator>
 #include <vector>
 #endif
 
@@ -65,6 +67,15 @@ memory wrap(const memory::desc& desc, const dnnl::engine& engine, const void* da
 
 namespace cpu {
 
+namespace {
+
+/// A row-major matrix as the product sees it, [rows, cols], where it lies transposed if asked.
+memory::desc given(int64_t rows, int64_t cols, memory::data_type type, bool transposed) {
+  return {{rows, cols}, type, transposed ? memory::format_tag::ba : memory::format_tag::ab};
+}
+
+}  // namespace
+
 void onednn_product(Device& device, const float* a, const float* b, float* y, const ProductSizes& sizes,
                     Precision precision) {
   using tag = memory::format_tag;
@@ -73,16 +84,30 @@ void onednn_product(Device& device, const float* a, const float* b, float* y, co
   dnnl::stream stream(engine);
   const auto type = type_of(product_dtype(precision));
   const auto f32 = memory::data_type::f32;
-  const memory::desc a_given({rows, inner}, f32, transpose_a ? tag::ba : tag::ab);
-  const memory::desc b_given({inner, cols}, f32, transpose_b ? tag::ba : tag::ab);
-  const memory::desc y_desc({rows, cols}, f32, tag::ab);
+  const memory::desc y_desc = given(rows, cols, f32, false);
   const dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(memory::desc({rows, inner}, type, tag::any),
                                                              memory::desc({inner, cols}, type, tag::any), y_desc),
                                           engine);
-  const Operand left = arrange(device, engine, stream, wrap(a_given, engine, a), plan.src_desc());
-  const Operand right = arrange(device, engine, stream, wrap(b_given, engine, b), plan.weights_desc());
+  const memory a_given = wrap(given(rows, inner, f32, transpose_a), engine, a);
+  const memory b_given = wrap(given(inner, cols, f32, transpose_b), engine, b);
+  const Operand left = arrange(device, engine, stream, a_given, plan.src_desc());
+  const Operand right = arrange(device, engine, stream, b_given, plan.weights_desc());
   dnnl::matmul(plan).execute(
       stream, {{DNNL_ARG_SRC, left.value}, {DNNL_ARG_WEIGHTS, right.value}, {DNNL_ARG_DST, wrap(y_desc, engine, y)}});
+  stream.wait();
+}
+
+void onednn_product(const bfloat16* a, const bfloat16* b, float* y, const ProductSizes& sizes) {
+  const auto [rows, inner, cols, transpose_a, transpose_b] = sizes;
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const auto bf16 = memory::data_type::bf16;
+  const memory::desc a_desc = given(rows, inner, bf16, transpose_a), b_desc = given(inner, cols, bf16, transpose_b);
+  const memory::desc y_desc = given(rows, cols, memory::data_type::f32, false);
+  const dnnl::matmul::primitive_desc plan(dnnl::matmul::desc(a_desc, b_desc, y_desc), engine);
+  dnnl::matmul(plan).execute(stream, {{DNNL_ARG_SRC, wrap(a_desc, engine, a)},
+                                      {DNNL_ARG_WEIGHTS, wrap(b_desc, engine, b)},
+                                      {DNNL_ARG_DST, wrap(y_desc, engine, y)}});
   stream.wait();
 }
 
@@ -204,6 +229,15 @@ void onednn_product(Device& device, const float* a, const float* b, float* y, co
   };
   const Tensor left = round(a, sizes.rows * sizes.inner), right = round(b, sizes.inner * sizes.cols);
   reference_product(left.data<float>(), right.data<float>(), y, sizes);
+}
+
+void onednn_product(const bfloat16* a, const bfloat16* b, float* y, const ProductSizes& sizes) {
+  const auto widen = [](const bfloat16* values, int64_t count) {
+    std::vector<float> wide;
+    std::transform(values, values + count, std::back_inserter(wide), [](bfloat16 v) { return static_cast<float>(v); });
+    return wide;
+  };
+  reference_product(widen(a, sizes.rows * sizes.inner).data(), widen(b, sizes.inner * sizes.cols).data(), y, sizes);
 }
 
 }  // namespace cpu
