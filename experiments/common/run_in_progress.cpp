@@ -85,7 +85,7 @@ std::vector<RunPoint> read_points(const Json& list) {
 Json means_json(const StepReport& sum, int64_t steps) {
   Json json = Json::object();
   json.set("normalised_mse", sum.normalised_mse).set("penalty", sum.penalty).set("auxiliary_loss", sum.auxiliary_loss);
-  json.set("l0", sum.l0).set("steps", steps);
+  json.set("l0", sum.l0).set("whole_rows", sum.whole_rows).set("steps", steps);
   return json;
 }
 
@@ -102,6 +102,7 @@ void RunInProgress::IntervalMeans::add(const StepReport& report) {
   sum.penalty += report.penalty;
   sum.auxiliary_loss += report.auxiliary_loss;
   sum.l0 += report.l0;
+  sum.whole_rows += report.whole_rows;
   ++steps;
 }
 
@@ -132,8 +133,6 @@ RunInProgress::RunInProgress(const RunContext& context, const RunPlan& plan)
 void RunInProgress::step(const Tensor& x) {
   const int64_t steps = plan_.training.steps;
   const int64_t log_every = plan_.log_every > 0 ? plan_.log_every : std::max<int64_t>(1, steps / 100);
-  const int64_t checkpoint_every =
-      plan_.checkpoint_every > 0 ? plan_.checkpoint_every : std::max<int64_t>(1, steps / 10);
   const auto start = std::chrono::steady_clock::now();
   resample_if_due();
   means_.add(trainer_.step(x));
@@ -143,9 +142,15 @@ void RunInProgress::step(const Tensor& x) {
   evaluate_if_due();
   if (done == steps) {
     result_ = finish();
-  } else if (done % checkpoint_every == 0) {
+  } else if (checkpoint_due()) {
     checkpoint();
   }
+}
+
+/// By the clock unless steps are asked for: a checkpoint takes half a second, and a trial run ten.
+bool RunInProgress::checkpoint_due() const {
+  if (plan_.checkpoint_every > 0) return trainer_.steps_done() % plan_.checkpoint_every == 0;
+  return std::chrono::steady_clock::now() - last_checkpoint_ >= std::chrono::minutes(1);
 }
 
 RunResult RunInProgress::read_result() const {
@@ -168,6 +173,7 @@ void RunInProgress::restore() {
   means_.sum.penalty = interval.at("penalty").number();
   means_.sum.auxiliary_loss = interval.at("auxiliary_loss").number();
   means_.sum.l0 = interval.at("l0").number();
+  means_.sum.whole_rows = interval.at("whole_rows").integer();
   means_.steps = interval.at("steps").integer();
   seconds_ = std::stod(note(notes, "seconds", path));
 }
@@ -179,6 +185,7 @@ void RunInProgress::checkpoint() {
                    {"points", points_json(points_).dump()},
                    {"interval", means_json(means_.sum, means_.steps).dump()},
                    {"seconds", fmt::format("{}", seconds_)}});
+  last_checkpoint_ = std::chrono::steady_clock::now();
 }
 
 void RunInProgress::log() {
@@ -189,6 +196,10 @@ void RunInProgress::log() {
   if (penalised) line.set("penalty", means_.mean(means_.sum.penalty));
   if (plan_.model.k_aux > 0 || plan_.model.activation == Activation::gated)
     line.set("auxiliary_loss", means_.mean(means_.sum.auxiliary_loss));
+  if (plan_.model.activation == Activation::topk) {
+    const auto batch = static_cast<double>(plan_.training.batch_size);
+    line.set("whole_rows", means_.mean(static_cast<double>(means_.sum.whole_rows)) / batch);
+  }
   line.set("dead", trainer_.dead_latents());
   metrics_->append(line);
   shown_ = fmt::format("NMSE {:.4f}  L0 {:.1f}  dead {}", means_.mean(means_.sum.normalised_mse),

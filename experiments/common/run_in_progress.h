@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,7 @@ class RunInProgress {
   RunResult read_result() const;
   void restore();
   void log();
+  bool checkpoint_due() const;
   void resample_if_due();
   void evaluate_if_due();
   std::vector<Tensor> training_sample(int64_t part) const;
@@ -56,6 +58,7 @@ class RunInProgress {
   std::string shown_;
   std::vector<RunPoint> points_;
   double seconds_ = 0;
+  std::chrono::steady_clock::time_point last_checkpoint_ = std::chrono::steady_clock::now();
   std::optional<RunResult> result_;
 };
 

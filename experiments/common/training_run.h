@@ -22,7 +22,7 @@ struct RunPlan {
   bool resume = false;                  ///< go on from the folder's checkpoint if there is one
   std::vector<int64_t> evaluate_after;  ///< steps, ascending; the last one is the end of the run
   bool test = true;                     ///< evaluate on the test split too (a trial must not)
-  int64_t checkpoint_every = 0;         ///< steps; 0: every tenth of the run
+  int64_t checkpoint_every = 0;         ///< steps; 0: after every minute
   bool checkpoint_at_start = false;     ///< keep step 0 as step-0.safetensors
   int64_t resamples = 4;  ///< how often dead latents are resampled, evenly over the first half (Activation::resampled)
   int64_t log_every = 0;  ///< steps between lines of metrics.jsonl; 0: a hundredth of the run

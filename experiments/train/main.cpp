@@ -31,7 +31,7 @@ void declare(Options& options) {
       .flag("overwrite", "replace the run in --output")
       .text("shuffle", "on", "on|off", "off: rows in stored order, for runs that follow a given order")
       .flag("keep-start", "keep the untrained weights too, as step-0.safetensors")
-      .integer("checkpoint-every", 0, "STEPS", "0: ten times a run")
+      .integer("checkpoint-every", 0, "STEPS", "0: every minute; an interrupted run writes one in any case")
       .flag("profile", "print what each operation of one step costs, and stop");
   declare_data_options(options);
   options.group("Activation")
