@@ -128,8 +128,9 @@ TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& opt
     loss.auxiliary = loss.terms.size();
     const DeadLatents those{weights.encoder, weights.encoder_bias, weights.decoder, weights.pre_bias, dead,
                             options.k_aux};
-    loss.terms.push_back({how.fused ? auxiliary_loss(those, x, residual, how.precision)
-                                    : plain_auxiliary_loss(weights, options, x, residual, dead, how.precision),
+    const bool in_one = how.fused && x.device().kind() == DeviceKind::cpu;  // the only device that has the op
+    loss.terms.push_back({in_one ? auxiliary_loss(those, x, residual, how.precision)
+                                 : plain_auxiliary_loss(weights, options, x, residual, dead, how.precision),
                           options.aux_weight});
   }
   return loss;

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/not_finite.h"
+#include "engine/parallel.h"
 #include "engine/row_kernels.h"
 #include "engine/simd.h"
 #include "ops/auxiliary_loss/auxiliary_loss_cpu.h"
@@ -51,7 +52,11 @@ Tensor scaled(const Tensor& x, double factor) {
   Writable out = Tensor::empty(x.device(), x.shape(), x.dtype());
   visit_real(op, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    for (int64_t i = 0; i < x.elements(); ++i) out.data<T>()[i] = static_cast<T>(factor) * x.data<T>()[i];
+    const T* from = x.data<T>();
+    T* to = out.data<T>();
+    parallel_for(x.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(factor) * from[i];
+    });
   });
   return std::move(out).freeze();
 }
