@@ -39,6 +39,20 @@ Value with_stored_values(const Value& pattern, Tensor values) {
                     pattern);
 }
 
+Value to_device(const Value& value, Device& device) {
+  return std::visit(
+      overloaded{[&](const Tensor& t) -> Value { return t.to(device); },
+                 [&](const RowSparse& s) -> Value {
+                   if (&s.values.device() == &device) return s;
+                   return RowSparse{Columns(s.columns.index().to(device)), s.values.to(device), s.cols};
+                 },
+                 [&](const CompressedRows& s) -> Value {
+                   if (&s.values.device() == &device) return s;
+                   return CompressedRows{s.offsets.to(device), s.index.to(device), s.values.to(device), s.cols};
+                 }},
+      value);
+}
+
 bool same_pattern(const Value& a, const Value& b) {
   if (a.index() != b.index() || rows_of(a) != rows_of(b) || cols_of(a) != cols_of(b)) return false;
   return std::visit(overloaded{[](const Tensor&) { return true; },
@@ -61,6 +75,11 @@ SparseRows sparse_rows(std::string_view op, const Value& value) {
                                  return {s.offsets.data<int64_t>(), s.index.data<int32_t>(), s.rows(), 0};
                                }},
                     value);
+}
+
+EntryColumns entry_columns(const Value& value) {
+  if (const auto* dense = std::get_if<Tensor>(&value)) return {nullptr, dense->cols()};
+  return {sparse_rows("entry_columns", value).index, cols_of(value)};
 }
 
 Dtype dtype_of(const Value& value) { return stored_values(value).dtype(); }

@@ -77,6 +77,8 @@ std::string describe(const Value& value);
 const Tensor& stored_values(const Value& value);
 /// The layout and pattern of `pattern` over other elements.
 Value with_stored_values(const Value& pattern, Tensor values);
+/// The value in memory of that device: itself if it lies there, else a copy with a pattern of its own.
+Value to_device(const Value& value, Device& device);
 /// Do both have one layout and, if it is sparse, one pattern in one memory?
 bool same_pattern(const Value& a, const Value& b);
 
@@ -92,6 +94,14 @@ struct SparseRows {
 };
 /// Throws, naming the op, for a dense value. The arrays are in the memory of the value's device.
 SparseRows sparse_rows(std::string_view op, const Value& value);
+
+/// The column of each stored entry of any layout, as a kernel sees it: of a dense matrix every element is stored.
+struct EntryColumns {
+  const int32_t* index = nullptr;  // [stored], or null: dense
+  int64_t cols = 0;
+  constexpr int64_t of(int64_t entry) const { return index != nullptr ? index[entry] : entry % cols; }
+};
+EntryColumns entry_columns(const Value& value);
 
 /// The dense tensor of a value; throws, naming the op, for another layout.
 const Tensor& require_dense(std::string_view op, const Value& value);

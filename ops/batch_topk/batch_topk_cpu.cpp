@@ -1,11 +1,11 @@
 #include "ops/batch_topk/batch_topk_cpu.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <functional>
 #include <vector>
 
+#include "engine/order_key.h"
 #include "engine/parallel.h"
 
 namespace sae::cpu {
@@ -13,16 +13,10 @@ namespace {
 
 constexpr int bin_bits = 14;
 
-/// The leading bits of a number that sorts as the value does; -0 sorts as 0.
-size_t bin_of(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
-  const uint32_t ordered = (bits >> 31) != 0 ? ~bits : bits | 0x8000'0000u;
-  return ordered >> (32 - bin_bits);
-}
-size_t bin_of(double value) {
-  const uint64_t bits = std::bit_cast<uint64_t>(value + 0.0);
-  const uint64_t ordered = (bits >> 63) != 0 ? ~bits : bits | 0x8000'0000'0000'0000u;
-  return ordered >> (64 - bin_bits);
+/// The leading bits of a number's place in order.
+template <class T>
+size_t bin_of(T value) {
+  return static_cast<size_t>(order_key(value) >> (8 * sizeof(T) - bin_bits));
 }
 
 constexpr int64_t chunk = 1 << 18;  // elements

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "ops/exponential/exponential_cuda.h"
 
 namespace sae {
 namespace {
@@ -17,10 +18,20 @@ struct ExponentialNode final : Node {
   void backward(const Value& gradient, Gradients& to) override {
     const Tensor& g = require_dense("exponential backward", gradient);
     CHECK(g.elements() == y.elements(), "exponential backward: a gradient {} for {}", g.describe(), y.describe());
-    Writable out = Tensor::empty(g.device(), g.shape(), g.dtype());
+    require_same_device("exponential backward", {&y, &g});
+    Device& device = g.device();
+    Writable out = Tensor::empty(device, g.shape(), g.dtype());
     visit_real("exponential", g.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      std::transform(g.data<T>(), g.data<T>() + g.elements(), y.data<T>(), out.data<T>(), std::multiplies<>());
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          std::transform(g.data<T>(), g.data<T>() + g.elements(), y.data<T>(), out.data<T>(), std::multiplies<>());
+          return;
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), exponential_backward, device.stream(), y.data<T>(), g.data<T>(),
+                           out.data<T>(), g.elements());
+      }
     });
     to.add(0, Value(std::move(out).freeze()));
   }
@@ -30,12 +41,19 @@ struct ExponentialNode final : Node {
 
 Variable exponential(const Variable& x) {
   const Tensor& from = require_dense("exponential", x.value);
-  if (from.device().kind() != DeviceKind::cpu) refuse_device("exponential", from.device().kind());
-  Writable out = Tensor::empty(from.device(), from.shape(), from.dtype());
+  Device& device = from.device();
+  Writable out = Tensor::empty(device, from.shape(), from.dtype());
   visit_real("exponential", from.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    std::transform(from.data<T>(), from.data<T>() + from.elements(), out.data<T>(),
-                   [](T value) { return std::exp(value); });
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        std::transform(from.data<T>(), from.data<T>() + from.elements(), out.data<T>(),
+                       [](T value) { return std::exp(value); });
+        return;
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), exponential, device.stream(), from.data<T>(), out.data<T>(), from.elements());
+    }
   });
   Tensor y = std::move(out).freeze();
   if (x.tape == nullptr) return y;

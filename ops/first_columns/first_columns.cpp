@@ -2,30 +2,42 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "ops/first_columns/first_columns_cuda.h"
 
 namespace sae {
 namespace {
 
+template <class T>
+void mask_on_cpu(const Value& x, const T* in, int64_t count, T* y) {
+  if (const auto* dense = std::get_if<Tensor>(&x)) {
+    const int64_t cols = dense->cols();
+    parallel_for(dense->rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        std::copy_n(in + row * cols, count, y + row * cols);
+        std::fill(y + row * cols + count, y + (row + 1) * cols, T{0});
+      }
+    });
+    return;
+  }
+  const int32_t* columns = entry_columns(x).index;
+  parallel_for(stored_values(x).elements(), grain_for(1), [&](int64_t begin, int64_t end) {
+    for (int64_t e = begin; e < end; ++e) y[e] = columns[e] < count ? in[e] : T{0};
+  });
+}
+
 Value masked(const Value& x, int64_t count) {
   const Tensor& from = stored_values(x);
-  if (from.device().kind() != DeviceKind::cpu) refuse_device("first_columns", from.device().kind());
-  Writable out = Tensor::empty(from.device(), from.shape(), from.dtype());
+  Device& device = from.device();
+  Writable out = Tensor::empty(device, from.shape(), from.dtype());
   visit_real("first_columns", from.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* in = from.data<T>();
-    T* y = out.data<T>();
-    if (std::holds_alternative<Tensor>(x)) {
-      parallel_for(from.rows(), grain_for(from.cols()), [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          std::copy_n(in + row * from.cols(), count, y + row * from.cols());
-          std::fill(y + row * from.cols() + count, y + (row + 1) * from.cols(), T{0});
-        }
-      });
-    } else {
-      const int32_t* columns = sparse_rows("first_columns", x).index;
-      parallel_for(from.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
-        for (int64_t e = begin; e < end; ++e) y[e] = columns[e] < count ? in[e] : T{0};
-      });
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return mask_on_cpu(x, from.data<T>(), count, out.data<T>());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), first_columns, device.stream(), entry_columns(x), count, from.data<T>(),
+                         out.data<T>(), from.elements());
     }
   });
   return with_stored_values(x, std::move(out).freeze());

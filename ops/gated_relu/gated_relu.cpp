@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "ops/gated_relu/gated_relu_cpu.h"
+#include "ops/gated_relu/gated_relu_cuda.h"
 
 namespace sae {
 namespace {
@@ -22,13 +23,21 @@ struct GatedReluNode final : Node {
     const bool dense = std::holds_alternative<Tensor>(gradient);
     const Tensor active = dense ? z : elements_at(z, gradient), input = dense ? u : elements_at(u, gradient);
     const Tensor& g = stored_values(gradient);
-    if (g.device().kind() != DeviceKind::cpu) refuse_device("gated_relu", g.device().kind());
-    Writable passed = Tensor::empty(g.device(), g.shape(), g.dtype());
-    Writable times_u = Tensor::empty(g.device(), g.shape(), g.dtype());
+    require_same_device("gated_relu backward", {&z, &g});
+    Device& device = g.device();
+    Writable passed = Tensor::empty(device, g.shape(), g.dtype());
+    Writable times_u = Tensor::empty(device, g.shape(), g.dtype());
     visit_real("gated_relu", g.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      cpu::gated_relu_backward(active.data<T>(), input.data<T>(), g.data<T>(), passed.data<T>(), times_u.data<T>(),
-                               g.elements());
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return cpu::gated_relu_backward(active.data<T>(), input.data<T>(), g.data<T>(), passed.data<T>(),
+                                          times_u.data<T>(), g.elements());
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), gated_relu_backward, device.stream(), active.data<T>(), input.data<T>(),
+                           g.data<T>(), passed.data<T>(), times_u.data<T>(), g.elements());
+      }
     });
     const Value open = with_stored_values(gradient, std::move(passed).freeze());
     to.add(0, scaled_columns(open));
@@ -39,12 +48,20 @@ struct GatedReluNode final : Node {
   /// Each entry times its column's scale.
   Value scaled_columns(const Value& open) const {
     const Tensor& values = stored_values(open);
-    Writable out = Tensor::empty(values.device(), values.shape(), values.dtype());
-    const bool dense = std::holds_alternative<Tensor>(open);
-    const int32_t* columns = dense ? nullptr : sparse_rows("gated_relu", open).index;
+    Device& device = values.device();
+    Writable out = Tensor::empty(device, values.shape(), values.dtype());
+    const EntryColumns columns = entry_columns(open);
     visit_real("gated_relu", values.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      cpu::scale_columns(values.data<T>(), columns, scale.data<T>(), scale.cols(), out.data<T>(), values.elements());
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return cpu::scale_columns(values.data<T>(), columns.index, scale.data<T>(), scale.cols(), out.data<T>(),
+                                    values.elements());
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), scale_columns, device.stream(), values.data<T>(), columns, scale.data<T>(),
+                           out.data<T>(), values.elements());
+      }
     });
     return with_stored_values(open, std::move(out).freeze());
   }
@@ -61,11 +78,20 @@ Variable gated_relu(const Variable& u, const Variable& gate_bias, const Variable
   check_row(x, gate, "gate bias");
   check_row(x, factors, "scale");
   check_row(x, bias, "magnitude bias");
-  if (x.device().kind() != DeviceKind::cpu) refuse_device("gated_relu", x.device().kind());
-  Writable out = Tensor::empty(x.device(), x.shape(), x.dtype());
+  require_same_device("gated_relu", {&x, &gate, &factors, &bias});
+  Device& device = x.device();
+  Writable out = Tensor::empty(device, x.shape(), x.dtype());
   visit_real("gated_relu", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    cpu::gated_relu(x.data<T>(), gate.data<T>(), factors.data<T>(), bias.data<T>(), out.data<T>(), x.rows(), x.cols());
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::gated_relu(x.data<T>(), gate.data<T>(), factors.data<T>(), bias.data<T>(), out.data<T>(), x.rows(),
+                               x.cols());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), gated_relu, device.stream(), x.data<T>(), gate.data<T>(), factors.data<T>(),
+                         bias.data<T>(), out.data<T>(), x.rows(), x.cols());
+    }
   });
   Tensor z = std::move(out).freeze();
   Tape* tape = tape_of({&u, &gate_bias, &scale, &magnitude_bias});

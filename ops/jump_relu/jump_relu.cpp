@@ -5,6 +5,7 @@
 #include "engine/compress_rows.h"
 #include "engine/error.h"
 #include "ops/jump_relu/jump_relu_cpu.h"
+#include "ops/jump_relu/jump_relu_cuda.h"
 
 namespace sae {
 namespace {
@@ -19,13 +20,42 @@ void check_inputs(const Tensor& x, const Tensor& threshold, double bandwidth) {
         "jump_relu: {} with thresholds {}; expected a row of {} elements of the same dtype", x.describe(),
         threshold.describe(), x.cols());
   CHECK(std::isfinite(bandwidth) && bandwidth >= 0, "jump_relu: bandwidth {}, expected 0 or more", bandwidth);
-  if (x.device().kind() != DeviceKind::cpu) refuse_device("jump_relu", x.device().kind());
+  require_same_device("jump_relu", {&x, &threshold});
   visit_real("jump_relu", x.dtype(), [&](auto zero) {
-    const auto* values = threshold.data<decltype(zero)>();
-    for (int64_t col = 0; col < x.cols(); ++col) {
+    const auto values = threshold.to_vector<decltype(zero)>();
+    for (size_t col = 0; col < values.size(); ++col) {
       CHECK(values[col] > 0, "jump_relu: the threshold of column {} is {}, expected above 0", col, values[col]);
     }
   });
+}
+
+Value forward(const Value& stored, const Tensor& threshold) {
+  const Tensor& from = stored_values(stored);
+  Device& device = from.device();
+  Writable out = Tensor::empty(device, from.shape(), from.dtype());
+  visit_real("jump_relu", from.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::jump_relu(entries_of(stored), from.data<T>(), threshold.data<T>(), out.data<T>());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), jump_relu, device.stream(), entry_columns(stored), from.data<T>(),
+                         threshold.data<T>(), out.data<T>(), from.elements());
+    }
+  });
+  return with_stored_values(stored, std::move(out).freeze());
+}
+
+template <class T>
+void backward(Device& device, const Value& pattern, const JumpReluGradient<T>& p) {
+  switch (device.kind()) {
+    case DeviceKind::cpu:
+      return cpu::jump_relu_backward(entries_of(pattern), p.x, p.threshold, p.bandwidth, p.g, p.dx, p.pull);
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      return SIMT_CALL(device.kind(), jump_relu_backward, device.stream(), p);
+  }
 }
 
 struct JumpReluNode final : Node {
@@ -43,12 +73,14 @@ struct JumpReluNode final : Node {
           describe(x), describe(gradient));
     const Tensor there = same ? stored_values(x) : elements_at(*dense, gradient);
     const Tensor& g = stored_values(gradient);
+    require_same_device("jump_relu backward", {&there, &g});
     Writable dx = Tensor::empty(g.device(), g.shape(), g.dtype());
     Writable pull = Tensor::empty(g.device(), g.shape(), g.dtype());
     visit_real("jump_relu", g.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      cpu::jump_relu_backward(entries_of(gradient), there.data<T>(), threshold.data<T>(), static_cast<T>(bandwidth),
-                              g.data<T>(), dx.data<T>(), pull.data<T>());
+      sae::backward<T>(g.device(), gradient,
+                       {entry_columns(gradient), there.data<T>(), threshold.data<T>(), static_cast<T>(bandwidth),
+                        g.data<T>(), dx.data<T>(), pull.data<T>(), g.elements()});
     });
     to.add(0, with_stored_values(gradient, std::move(dx).freeze()));
     if (to.wanted(1)) to.add(1, column_sum(with_stored_values(gradient, std::move(pull).freeze())));
@@ -60,6 +92,13 @@ Value stored_places(const Tensor& x, const Tensor& threshold, double bandwidth, 
   if (!compressed) return x;
   return visit_real("jump_relu", x.dtype(), [&](auto zero) -> Value {
     using T = decltype(zero);
+    switch (x.device().kind()) {
+      case DeviceKind::cpu:
+        break;
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(x.device().kind(), above_kernel<T>, x, threshold.data<T>(), static_cast<T>(bandwidth));
+    }
     std::vector<T> least = threshold.to_vector<T>();
     for (T& value : least) value -= static_cast<T>(bandwidth) / 2;
     return compress_rows<T>(x,
@@ -72,13 +111,7 @@ Variable apply(const Variable& input, const Variable& threshold, double bandwidt
   const Tensor& limits = require_dense("jump_relu", threshold.value);
   check_inputs(x, limits, bandwidth);
   Value stored = stored_places(x, limits, bandwidth, compressed);
-  const Tensor& from = stored_values(stored);
-  Writable out = Tensor::empty(from.device(), from.shape(), from.dtype());
-  visit_real("jump_relu", from.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    cpu::jump_relu(entries_of(stored), from.data<T>(), limits.data<T>(), out.data<T>());
-  });
-  Value y = with_stored_values(stored, std::move(out).freeze());
+  Value y = forward(stored, limits);
   Tape* tape = tape_of({&input, &threshold});
   if (tape == nullptr) return y;
   auto node = std::make_unique<JumpReluNode>();

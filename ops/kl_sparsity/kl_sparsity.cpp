@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
+#include "ops/kl_sparsity/kl_sparsity_cuda.h"
 
 namespace sae {
 namespace {
@@ -26,25 +27,38 @@ std::vector<double> column_means(const Tensor& z) {
   return means;
 }
 
+template <class T>
+void backward_on_cpu(const double* slopes, double factor, T* out, const Shape& shape) {
+  const int64_t cols = shape.cols();
+  std::vector<T> row(static_cast<size_t>(cols));
+  std::transform(slopes, slopes + cols, row.begin(), [&](double slope) { return static_cast<T>(factor * slope); });
+  parallel_for(shape.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) std::copy(row.begin(), row.end(), out + i * cols);
+  });
+}
+
 struct KlSparsityNode final : Node {
   Shape shape;
-  std::vector<double> slopes;  // [cols]: the derivative for each element of a column
+  Tensor slopes;  // f64 [cols]: the derivative for each element of a column
 
   std::string_view name() const override { return "kl_sparsity"; }
-  int64_t bytes_saved() const override { return static_cast<int64_t>(slopes.size() * sizeof(double)); }
+  int64_t bytes_saved() const override { return slopes.bytes(); }
 
   void backward(const Value& gradient, Gradients& to) override {
     const Tensor& g = require_dense("kl_sparsity", gradient);
-    const double factor = g.to(Dtype::f64).data<double>()[0];
-    Writable out = Tensor::empty(g.device(), shape, g.dtype());
+    require_same_device("kl_sparsity backward", {&slopes, &g});
+    Device& device = g.device();
+    Writable out = Tensor::empty(device, shape, g.dtype());
     visit_real("kl_sparsity", g.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      std::vector<T> row(slopes.size());
-      std::transform(slopes.begin(), slopes.end(), row.begin(), [&](double s) { return static_cast<T>(factor * s); });
-      T* to_rows = out.data<T>();
-      parallel_for(shape.rows(), grain_for(shape.cols()), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) std::copy(row.begin(), row.end(), to_rows + i * shape.cols());
-      });
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return backward_on_cpu(slopes.data<double>(), static_cast<double>(g.data<T>()[0]), out.data<T>(), shape);
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), kl_sparsity_backward, device.stream(), slopes.data<double>(), g.data<T>(),
+                           out.data<T>(), shape.rows(), shape.cols());
+      }
     });
     to.add(0, Value(std::move(out).freeze()));
   }
@@ -55,7 +69,6 @@ struct KlSparsityNode final : Node {
 Variable kl_sparsity(const Variable& z, double target) {
   const Tensor& values = require_dense("kl_sparsity", z.value);
   CHECK(target > 0 && target < 1, "kl_sparsity: target {}, expected above 0 and below 1", target);
-  if (values.device().kind() != DeviceKind::cpu) refuse_device("kl_sparsity", values.device().kind());
   const auto rows = static_cast<double>(values.rows());
   double sum = 0;
   std::vector<double> slopes;
@@ -71,7 +84,7 @@ Variable kl_sparsity(const Variable& z, double target) {
   if (z.tape == nullptr) return loss;
   auto node = std::make_unique<KlSparsityNode>();
   node->shape = values.shape();
-  node->slopes = std::move(slopes);
+  node->slopes = Tensor::from(values.device(), {values.cols()}, slopes);
   return z.tape->record(std::move(loss), std::move(node), {&z});
 }
 

@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "ops/prolu/prolu_cpu.h"
+#include "ops/prolu/prolu_cuda.h"
 
 namespace sae {
 namespace {
@@ -10,19 +11,21 @@ Tensor forward(const Tensor& m, const Tensor& b) {
   CHECK(b.elements() == m.cols() && b.cols() == m.cols() && b.dtype() == m.dtype(),
         "prolu: {} with a bias {}; expected a row of {} elements of the same dtype", m.describe(), b.describe(),
         m.cols());
-  Writable y = Tensor::empty(m.device(), m.shape(), m.dtype());
-  switch (m.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real("prolu", m.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::prolu(m.data<T>(), b.data<T>(), y.data<T>(), m.rows(), m.cols());
-      });
-      return std::move(y).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device("prolu", m.device().kind());
+  require_same_device("prolu", {&m, &b});
+  Device& device = m.device();
+  Writable y = Tensor::empty(device, m.shape(), m.dtype());
+  visit_real("prolu", m.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::prolu(m.data<T>(), b.data<T>(), y.data<T>(), m.rows(), m.cols());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), prolu, device.stream(), m.data<T>(), b.data<T>(), y.data<T>(), m.rows(),
+                         m.cols());
+    }
+  });
+  return std::move(y).freeze();
 }
 
 struct ProluNode final : Node {
@@ -35,13 +38,21 @@ struct ProluNode final : Node {
   void backward(const Value& gradient, Gradients& to) override {
     const Tensor there = std::holds_alternative<Tensor>(gradient) ? y : elements_at(y, gradient);
     const Tensor& g = stored_values(gradient);
-    if (g.device().kind() != DeviceKind::cpu) refuse_device("prolu", g.device().kind());
-    Writable dm = Tensor::empty(g.device(), g.shape(), g.dtype());
-    Writable db = Tensor::empty(g.device(), g.shape(), g.dtype());
+    require_same_device("prolu backward", {&y, &g});
+    Device& device = g.device();
+    Writable dm = Tensor::empty(device, g.shape(), g.dtype());
+    Writable db = Tensor::empty(device, g.shape(), g.dtype());
     visit_real("prolu", g.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      cpu::prolu_backward(there.data<T>(), g.data<T>(), kind == ProluGradient::straight_through, dm.data<T>(),
-                          db.data<T>(), g.elements());
+      const bool straight = kind == ProluGradient::straight_through;
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return cpu::prolu_backward(there.data<T>(), g.data<T>(), straight, dm.data<T>(), db.data<T>(), g.elements());
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), prolu_backward, device.stream(), there.data<T>(), g.data<T>(), straight,
+                           dm.data<T>(), db.data<T>(), g.elements());
+      }
     });
     to.add(0, with_stored_values(gradient, std::move(dm).freeze()));
     if (to.wanted(1)) to.add(1, column_sum(with_stored_values(gradient, std::move(db).freeze())));

@@ -92,21 +92,6 @@ CompressedRows compress_positive(const Tensor& x) {
   return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), cols};
 }
 
-/// The same on a device; how much is stored has to come back before there is memory for it.
-template <class T>
-CompressedRows compress_positive_on_device(const Tensor& x) {
-  Device& device = x.device();
-  Writable offsets = Tensor::empty(device, {x.rows() + 1}, Dtype::i64);
-  SIMT_CALL(device.kind(), count_positive, device, x.data<T>(), x.rows(), x.cols(), offsets.data<int64_t>());
-  int64_t stored = 0;
-  device.copy_to_host(&stored, offsets.data<int64_t>() + x.rows(), sizeof stored);
-  Writable index = Tensor::empty(device, {stored}, Dtype::i32);
-  Writable values = Tensor::empty(device, {stored}, x.dtype());
-  SIMT_CALL(device.kind(), gather_positive, device.stream(), x.data<T>(), x.rows(), x.cols(), offsets.data<int64_t>(),
-            index.data<int32_t>(), values.data<T>());
-  return {std::move(offsets).freeze(), std::move(index).freeze(), std::move(values).freeze(), x.cols()};
-}
-
 CompressedRows forward_compressed(const Tensor& x) {
   return visit_real("relu_compressed", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -115,7 +100,7 @@ CompressedRows forward_compressed(const Tensor& x) {
         return compress_positive<T>(x);
       case DeviceKind::simt:
       case DeviceKind::cuda:
-        return compress_positive_on_device<T>(x);
+        return SIMT_CALL(x.device().kind(), relu_compressed<T>, x);
     }
     refuse_device("relu_compressed", x.device().kind());
   });

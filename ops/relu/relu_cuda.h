@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "engine/layout.h"
 #include "engine/stream.h"
 
 namespace sae {
@@ -12,12 +13,7 @@ SIMT_DECLARE(template <class T> void relu(const Stream& stream, const T* x, T* y
 /// out[i] = g[i] where y[i] > 0, else 0.
 SIMT_DECLARE(template <class T> void relu_backward(const Stream& stream, const T* y, const T* g, T* out, int64_t count))
 
-/// offsets [rows + 1] of the elements that are positive or not a number, in x [rows, cols].
-SIMT_DECLARE(template <class T>
-             void count_positive(Device& device, const T* x, int64_t rows, int64_t cols, int64_t* offsets))
-
-/// Those elements and their columns, ascending, from offsets[row] on.
-SIMT_DECLARE(template <class T> void gather_positive(const Stream& stream, const T* x, int64_t rows, int64_t cols,
-                                                     const int64_t* offsets, int32_t* index, T* values))
+/// The elements of x [rows, cols] that are positive or not a number. Waits for their number.
+SIMT_DECLARE(template <class T> CompressedRows relu_compressed(const Tensor& x))
 
 }  // namespace sae

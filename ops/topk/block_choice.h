@@ -3,26 +3,16 @@
 // For *_cuda.cu only: how a block of threads chooses the k best of one row.
 
 #include <cstdint>
-#include <type_traits>
 
+#include "engine/order_key.h"
 #include "engine/simt.h"
 
 namespace sae::SIMT_NAMESPACE {
 
 inline constexpr int buckets = 256;  // of one pass over eight bits of the keys; also the threads of a block
 
-/// The bits of a number in an order that is the numbers' own. Both zeros get one key, as they compare equal.
 template <class T>
-struct Key {
-  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  static SIMT_DEVICE Bits of(T value) {
-    value = value + T{0};
-    Bits bits = 0;
-    memcpy(&bits, &value, sizeof bits);
-    constexpr Bits sign = Bits{1} << (8 * sizeof(Bits) - 1);
-    return (bits & sign) != 0 ? ~bits : bits | sign;
-  }
-};
+using Key = decltype(order_key(T{}));
 
 /// One row, and where its k best go.
 template <class T>
@@ -46,8 +36,8 @@ struct Threshold {
 /// Finds it eight bits at a time, from the highest: the bucket in which the k-th best lies fixes them. The whole block
 /// calls it.
 template <class T>
-SIMT_DEVICE Threshold<typename Key<T>::Bits> find_threshold(const RowChoice<T>& p) {
-  using Bits = typename Key<T>::Bits;
+SIMT_DEVICE Threshold<Key<T>> find_threshold(const RowChoice<T>& p) {
+  using Bits = Key<T>;
   SIMT_SHARED(int, histogram, buckets);
   SIMT_SHARED(Threshold<Bits>, found, 1);
   Bits prefix = 0;
@@ -56,7 +46,7 @@ SIMT_DEVICE Threshold<typename Key<T>::Bits> find_threshold(const RowChoice<T>& 
     histogram[threadIdx.x] = 0;
     __syncthreads();
     for (int64_t i = threadIdx.x; i < p.choices; i += buckets) {
-      const Bits key = Key<T>::of(p.row[p.column(i)]) >> shift;
+      const Bits key = order_key(p.row[p.column(i)]) >> shift;
       if (key >> 8 == prefix) atomicAdd(&histogram[key & 255], 1);
     }
     __syncthreads();
@@ -74,7 +64,7 @@ SIMT_DEVICE Threshold<typename Key<T>::Bits> find_threshold(const RowChoice<T>& 
 
 /// Writes what lies above the threshold, and the first of what equals it, in the order of the columns.
 template <class T>
-SIMT_DEVICE void write_chosen(const RowChoice<T>& p, Threshold<typename Key<T>::Bits> threshold) {
+SIMT_DEVICE void write_chosen(const RowChoice<T>& p, Threshold<Key<T>> threshold) {
   SIMT_SHARED(int, above_in_warp, buckets / warp_lanes);
   SIMT_SHARED(int, equal_in_warp, buckets / warp_lanes);
   const int lane = static_cast<int>(threadIdx.x % warp_lanes), warp = static_cast<int>(threadIdx.x / warp_lanes);
@@ -83,7 +73,7 @@ SIMT_DEVICE void write_chosen(const RowChoice<T>& p, Threshold<typename Key<T>::
   for (int64_t first = 0; first < p.choices; first += buckets) {
     const int64_t choice = first + threadIdx.x;
     const int64_t column = choice < p.choices ? p.column(choice) : 0;
-    const auto key = Key<T>::of(p.row[column]);
+    const auto key = order_key(p.row[column]);
     const bool above = choice < p.choices && key > threshold.key, equal = choice < p.choices && key == threshold.key;
     const unsigned above_lanes = __ballot_sync(all_lanes, above), equal_lanes = __ballot_sync(all_lanes, equal);
     if (lane == 0) {

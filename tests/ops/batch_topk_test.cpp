@@ -5,6 +5,7 @@
 
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -12,36 +13,39 @@ namespace {
 
 using namespace sae::testing;
 
-class BatchTopk : public CpuTest {
- protected:
-  static CompressedRows chosen(const Variable& y) { return std::get<CompressedRows>(y.value); }
-  /// The chosen set by sorting everything.
-  static std::vector<double> reference(const Tensor& x, int64_t k) {
-    const std::vector<double> values = to_double(x);
-    std::vector<size_t> order(values.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] > values[b]; });
-    std::vector<double> kept(values.size(), 0.0);
-    for (size_t i = 0; i < static_cast<size_t>(k * x.rows()); ++i) kept[order[i]] = values[order[i]];
-    return kept;
-  }
-};
+CompressedRows chosen(const Variable& y) { return std::get<CompressedRows>(y.value); }
 
-TEST_F(BatchTopk, ValuesByHand) {
+/// The chosen set by sorting everything.
+std::vector<double> reference(const Tensor& x, int64_t k) {
+  const std::vector<double> values = to_double(x);
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] > values[b]; });
+  std::vector<double> kept(values.size(), 0.0);
+  for (size_t i = 0; i < static_cast<size_t>(k * x.rows()); ++i) kept[order[i]] = values[order[i]];
+  return kept;
+}
+
+class BatchTopk : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, BatchTopk, every_device, device_name);
+
+class BatchTopkOnCpu : public CpuTest {};
+
+TEST_P(BatchTopk, ValuesByHand) {
   const CompressedRows y = chosen(batch_topk(f32({3, 3}, {1, -2, 5, -3, -4, -5, 7, 6, 8}), 2));
   EXPECT_EQ(y.offsets.to_vector<int64_t>(), (std::vector<int64_t>{0, 3, 3, 6}));  // rows take what they need
   EXPECT_EQ(y.index.to_vector<int32_t>(), (std::vector<int32_t>{0, 1, 2, 0, 1, 2}));
   EXPECT_EQ(y.values.to_vector<float>(), (std::vector<float>{1, -2, 5, 7, 6, 8}));  // signed: negatives are kept
 }
 
-TEST_F(BatchTopk, TiesGoToTheLowerRowThenColumn) {
+TEST_P(BatchTopk, TiesGoToTheLowerRowThenColumn) {
   const CompressedRows y = chosen(batch_topk(f32({3, 2}, {1, 1, 1, 2, 1, 1}), 1));
   EXPECT_EQ(y.offsets.to_vector<int64_t>(), (std::vector<int64_t>{0, 2, 3, 3}));
   const CompressedRows zeros = chosen(batch_topk(f32({2, 2}, {-0.0f, 0, 0, -0.0f}), 1));
   EXPECT_EQ(zeros.offsets.to_vector<int64_t>(), (std::vector<int64_t>{0, 2, 2}));
 }
 
-TEST_F(BatchTopk, ChoosesTheReferenceSet) {
+TEST_P(BatchTopk, ChoosesTheReferenceSet) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : {1, 31, 257}) {
       for (const int64_t k : {int64_t{1}, std::min<int64_t>(8, cols), cols}) {
@@ -49,8 +53,8 @@ TEST_F(BatchTopk, ChoosesTheReferenceSet) {
         EXPECT_EQ(dense_values(batch_topk(x, k).value), reference(x, k)) << x.describe() << " k " << k;
         EXPECT_EQ(dense_values(batch_topk(x.to(Dtype::f64), k).value), reference(x, k)) << x.describe() << " k " << k;
         EXPECT_EQ(chosen(batch_topk(x, k)).stored(), k * rows);
-        std::vector<float> few(static_cast<size_t>(x.elements()));  // many ties
-        for (size_t i = 0; i < few.size(); ++i) few[i] = std::round(x.data<float>()[i]);
+        std::vector<float> few = x.to_vector<float>();  // many ties
+        for (size_t i = 0; i < few.size(); ++i) few[i] = std::round(few[i]);
         x = f32({rows, cols}, few);
         EXPECT_EQ(dense_values(batch_topk(x, k).value), reference(x, k)) << "with ties, " << x.describe() << " k " << k;
         EXPECT_EQ(chosen(batch_topk(x, k)).stored(), k * rows);
@@ -59,7 +63,7 @@ TEST_F(BatchTopk, ChoosesTheReferenceSet) {
   }
 }
 
-TEST_F(BatchTopk, ManyChunksOnAnyNumberOfThreads) {
+TEST_F(BatchTopkOnCpu, ManyChunksOnAnyNumberOfThreads) {
   const Tensor x = random_tensor(device_, {700, 1000}, Dtype::f32, 7);
   const int before = threads();
   set_threads(1);
@@ -73,14 +77,28 @@ TEST_F(BatchTopk, ManyChunksOnAnyNumberOfThreads) {
   EXPECT_EQ(dense_values(one), reference(x, 16));
 }
 
-TEST_F(BatchTopk, Gradient) {
+TEST_P(BatchTopk, Gradient) {
   for (const int64_t k : {1, 3, 7}) {
     Parameter x = random_parameter(device_, "x", {5, 7}, 11);
     EXPECT_LT(gradient_error({&x}, [&](Tape& tape) { return batch_topk(tape.watch(x), k); }), gradient_tolerance);
   }
 }
 
-TEST_F(BatchTopk, Refusals) {
+TEST_P(BatchTopk, EqualBitsOnEveryDevice) {
+  for (const int64_t rows : edge_sizes) {
+    for (const int64_t cols : {1, 33, 257}) {
+      for (const int64_t k : {int64_t{1}, std::min<int64_t>(8, cols), cols}) {
+        for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+          expect_equal_bits(device_, [&](Device& device) {  // of few different values: many ties
+            return std::vector<Value>{batch_topk(exact_tensor(device, {rows, cols}, dtype, 1), k).value};
+          });
+        }
+      }
+    }
+  }
+}
+
+TEST_P(BatchTopk, Refusals) {
   const Tensor x = f32({1, 3}, {1, 2, 3});
   EXPECT_REFUSED(batch_topk(x, 0), "batch_topk: expected 1 <= k <= 3");
   EXPECT_REFUSED(batch_topk(x, 4), "batch_topk");

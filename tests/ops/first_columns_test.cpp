@@ -1,5 +1,6 @@
 #include "ops/first_columns/first_columns.h"
 
+#include "tests/support/devices.h"
 #include "tests/support/float_check.h"
 #include "tests/support/gradient_check.h"
 
@@ -8,9 +9,10 @@ namespace {
 
 using namespace sae::testing;
 
-class FirstColumns : public CpuTest {};
+class FirstColumns : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, FirstColumns, every_device, device_name);
 
-TEST_F(FirstColumns, ValuesByHandInEveryLayout) {
+TEST_P(FirstColumns, ValuesByHandInEveryLayout) {
   const Tensor y = std::get<Tensor>(first_columns(f32({2, 3}, {1, 2, 3, 4, 5, 6}), 2).value);
   EXPECT_EQ(y.to_vector<float>(), (std::vector<float>{1, 2, 0, 4, 5, 0}));
 
@@ -27,7 +29,7 @@ TEST_F(FirstColumns, ValuesByHandInEveryLayout) {
   EXPECT_EQ(stored_values(first_columns(c, 3).value).to_vector<float>(), (std::vector<float>{1, -2, 4}));
 }
 
-TEST_F(FirstColumns, Gradient) {
+TEST_P(FirstColumns, Gradient) {
   Parameter x = random_parameter(device_, "x", {6, 11}, 1);
   const Value row_sparse = random_row_sparse(device_, 6, 11, 4, Dtype::f64, 2);
   const Value compressed = random_compressed(device_, 6, 11, Dtype::f64, 3);
@@ -41,7 +43,7 @@ TEST_F(FirstColumns, Gradient) {
   }
 }
 
-TEST_F(FirstColumns, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(FirstColumns, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       EXPECT_EQ(float_error({random_tensor(device_, {rows, cols}, Dtype::f32, 1)},
@@ -51,7 +53,21 @@ TEST_F(FirstColumns, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(FirstColumns, Refusals) {
+TEST_P(FirstColumns, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter x("x", exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      const Value sparse = exact_compressed(device, rows, cols, Dtype::f32, 2);
+      Tape tape;
+      const Variable y = first_columns(tape.watch(x), cols / 2);
+      tape.backward(y, sparse);
+      return std::vector<Value>{y.value, first_columns(sparse, cols / 2).value,
+                                materialize(x.gradient, device, {rows, cols}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(FirstColumns, Refusals) {
   const Tensor x = f32({1, 2}, {1, 2});
   EXPECT_REFUSED(first_columns(x, -1), "first_columns: expected 0 to 2 columns, got -1");
   EXPECT_REFUSED(first_columns(x, 3), "first_columns: expected 0 to 2 columns, got 3");

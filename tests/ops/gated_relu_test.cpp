@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "ops/relu/relu.h"
+#include "tests/support/devices.h"
 #include "tests/support/float_check.h"
 #include "tests/support/gradient_check.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 using namespace sae::testing;
 
-class GatedRelu : public CpuTest {
+class GatedRelu : public DeviceTest {
  protected:
   Tensor positive(Shape shape, Dtype dtype, uint64_t seed) {
     std::vector<double> values = to_double(random_tensor(device_, shape, Dtype::f32, seed));
@@ -19,15 +20,16 @@ class GatedRelu : public CpuTest {
     return f64(shape, values).to(dtype);
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, GatedRelu, every_device, device_name);
 
-TEST_F(GatedRelu, ValuesByHand) {
+TEST_P(GatedRelu, ValuesByHand) {
   const Tensor gate = f32({2}, {-1, 1}), scale = f32({2}, {2, 0.5}), bias = f32({2}, {0.5, -1});
   // u + gate > 0: 2 > 1; -0.5 + 1 > 0, whose magnitude is negative; 0.5 < 1; 4
   const Tensor z = std::get<Tensor>(gated_relu(f32({2, 2}, {2, -0.5, 0.5, 4}), gate, scale, bias).value);
   EXPECT_EQ(z.to_vector<float>(), (std::vector<float>{4.5f, 0, 0, 1}));
 }
 
-TEST_F(GatedRelu, GradientOfTheMagnitudePath) {
+TEST_P(GatedRelu, GradientOfTheMagnitudePath) {
   Parameter u = random_parameter(device_, "u", {6, 9}, 1), bias = random_parameter(device_, "bias", {9}, 2);
   Parameter scale("scale", positive({9}, Dtype::f64, 3));
   const Tensor gate = random_tensor(device_, {9}, Dtype::f64, 4);
@@ -41,7 +43,7 @@ TEST_F(GatedRelu, GradientOfTheMagnitudePath) {
             gradient_tolerance);
 }
 
-TEST_F(GatedRelu, TheGateReceivesNone) {
+TEST_P(GatedRelu, TheGateReceivesNone) {
   Parameter gate = random_parameter(device_, "gate", {9}, 1);
   const Tensor u = random_tensor(device_, {6, 9}, Dtype::f64, 2), bias = random_tensor(device_, {9}, Dtype::f64, 3);
   Tape tape;
@@ -49,7 +51,7 @@ TEST_F(GatedRelu, TheGateReceivesNone) {
   EXPECT_TRUE(gate.gradient.empty());
 }
 
-TEST_F(GatedRelu, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(GatedRelu, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor gate = random_tensor(device_, {cols}, Dtype::f32, 4);
@@ -62,13 +64,34 @@ TEST_F(GatedRelu, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(GatedRelu, KeepsNotANumber) {
+TEST_P(GatedRelu, KeepsNotANumber) {
   const Tensor row = f32({1}, {1});
   const Variable z = gated_relu(f32({1, 1}, {std::numeric_limits<float>::quiet_NaN()}), row, row, row);
-  EXPECT_TRUE(std::isnan(std::get<Tensor>(z.value).data<float>()[0]));
+  EXPECT_TRUE(std::isnan(std::get<Tensor>(z.value).to_vector<float>()[0]));
 }
 
-TEST_F(GatedRelu, Refusals) {
+TEST_P(GatedRelu, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter u("u", exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      Parameter scale("scale", exact_tensor(device, {cols}, Dtype::f32, 2));
+      Parameter bias("bias", exact_tensor(device, {cols}, Dtype::f32, 3));
+      const Tensor gate = exact_tensor(device, {cols}, Dtype::f32, 4);
+      Tape dense, sparse;
+      const Variable z = gated_relu(dense.watch(u), gate, dense.watch(scale), dense.watch(bias));
+      dense.backward(z, exact_tensor(device, {rows, cols}, Dtype::f32, 5));
+      sparse.backward(gated_relu(sparse.watch(u), gate, sparse.watch(scale), sparse.watch(bias)),
+                      exact_compressed(device, rows, cols, Dtype::f32, 6));
+      std::vector<Value> results = {z.value};
+      for (const Parameter* p : {&u, &scale, &bias}) {
+        results.push_back(materialize(p->gradient, device, p->value().shape(), Dtype::f32));
+      }
+      return results;
+    });
+  });
+}
+
+TEST_P(GatedRelu, Refusals) {
   const Tensor u = f32({1, 2}, {1, 2}), row = f32({2}, {1, 1}), other = f32({3}, {1, 1, 1});
   EXPECT_REFUSED(gated_relu(u, other, row, row), "gated_relu: f32 [1, 2] with a gate bias f32 [3]");
   EXPECT_REFUSED(gated_relu(u, row, other, row), "gated_relu: f32 [1, 2] with a scale f32 [3]");

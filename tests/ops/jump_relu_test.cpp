@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "ops/matmul/matmul.h"
+#include "tests/support/devices.h"
 #include "tests/support/float_check.h"
 #include "tests/support/gradient_check.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 using namespace sae::testing;
 
-class JumpRelu : public CpuTest {
+class JumpRelu : public DeviceTest {
  protected:
   Tensor thresholds(int64_t cols, Dtype dtype) {
     std::vector<double> values;
@@ -19,8 +20,9 @@ class JumpRelu : public CpuTest {
     return f64({cols}, values).to(dtype);
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, JumpRelu, every_device, device_name);
 
-TEST_F(JumpRelu, ValuesByHand) {
+TEST_P(JumpRelu, ValuesByHand) {
   const Tensor x = f32({2, 3}, {1, 0.5, 3, -1, 2, 0.25}), threshold = f32({3}, {0.5, 0.5, 4});
   const std::vector<float> expected = {1, 0, 0, 0, 2, 0};  // 0.5 is not above 0.5
   EXPECT_EQ(std::get<Tensor>(jump_relu(x, threshold, 0.1).value).to_vector<float>(), expected);
@@ -36,7 +38,7 @@ TEST_F(JumpRelu, ValuesByHand) {
 
 // "Jumping Ahead", eq. 11, by hand: dthreshold = - threshold / bandwidth * (sum of g where |x - threshold| < 1/2
 // width).
-TEST_F(JumpRelu, PseudoGradientByHand) {
+TEST_P(JumpRelu, PseudoGradientByHand) {
   const Tensor x = f64({4, 1}, {1.9, 2.1, 2.6, 1.2}), g = f64({4, 1}, {1, 10, 100, 1000});
   for (const bool compressed : {false, true}) {
     Parameter px("x", x.clone()), threshold("threshold", f64({1}, {2}));
@@ -53,7 +55,7 @@ TEST_F(JumpRelu, PseudoGradientByHand) {
 
 // The pseudo-gradient is the derivative of a smoothed loss: averaged over many x spread evenly around the threshold,
 // it is the derivative of the sum of y with respect to the threshold, -threshold for each unit of density.
-TEST_F(JumpRelu, PseudoGradientIsTheDerivativeOfTheExpectation) {
+TEST_P(JumpRelu, PseudoGradientIsTheDerivativeOfTheExpectation) {
   const int64_t rows = 20001;
   std::vector<double> x;
   for (int64_t i = 0; i < rows; ++i) x.push_back(4.0 * static_cast<double>(i) / static_cast<double>(rows - 1) - 1);
@@ -73,7 +75,7 @@ TEST_F(JumpRelu, PseudoGradientIsTheDerivativeOfTheExpectation) {
   EXPECT_NEAR(got, numeric, 0.01 * std::abs(numeric));
 }
 
-TEST_F(JumpRelu, GradientOfXIsTheDerivative) {
+TEST_P(JumpRelu, GradientOfXIsTheDerivative) {
   Parameter x = random_parameter(device_, "x", {6, 11}, 1);
   const Tensor threshold = thresholds(11, Dtype::f64);
   const auto dense = [&](Tape& tape) { return jump_relu(tape.watch(x), threshold, 0.2); };
@@ -84,7 +86,7 @@ TEST_F(JumpRelu, GradientOfXIsTheDerivative) {
             gradient_tolerance);
 }
 
-TEST_F(JumpRelu, BothLayoutsTrainAlikeThroughAProduct) {
+TEST_P(JumpRelu, BothLayoutsTrainAlikeThroughAProduct) {
   const Tensor decoder = random_tensor(device_, {9, 4}, Dtype::f64, 3),
                g = random_tensor(device_, {7, 4}, Dtype::f64, 4);
   std::vector<std::vector<double>> dense, compressed;
@@ -101,7 +103,7 @@ TEST_F(JumpRelu, BothLayoutsTrainAlikeThroughAProduct) {
   EXPECT_LT(worst_difference(compressed[1], dense[1]), 1e-14);
 }
 
-TEST_F(JumpRelu, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(JumpRelu, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     for (const int64_t cols : edge_sizes) {
       const Tensor x = random_tensor(device_, {rows, cols}, Dtype::f32, 1), threshold = thresholds(cols, Dtype::f32);
@@ -112,16 +114,35 @@ TEST_F(JumpRelu, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(JumpRelu, KeepsNotANumber) {
+TEST_P(JumpRelu, KeepsNotANumber) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   const Tensor x = f32({1, 2}, {nan, -1}), threshold = f32({2}, {1, 1});
-  EXPECT_TRUE(std::isnan(std::get<Tensor>(jump_relu(x, threshold, 0).value).data<float>()[0]));
+  EXPECT_TRUE(std::isnan(std::get<Tensor>(jump_relu(x, threshold, 0).value).to_vector<float>()[0]));
   const CompressedRows y = std::get<CompressedRows>(jump_relu_compressed(x, threshold, 0).value);
   ASSERT_EQ(y.stored(), 1);
-  EXPECT_TRUE(std::isnan(y.values.data<float>()[0]));
+  EXPECT_TRUE(std::isnan(y.values.to_vector<float>()[0]));
 }
 
-TEST_F(JumpRelu, Refusals) {
+TEST_P(JumpRelu, EqualBitsOnEveryDevice) {
+  for_edge_shapes([&](int64_t rows, int64_t cols) {
+    expect_equal_bits(device_, [&](Device& device) {
+      Parameter x("x", exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      Parameter threshold("threshold",
+                          Tensor::from(device, {cols}, std::vector<float>(static_cast<size_t>(cols), 0.25f)));
+      Tape dense, sparse, compressed;
+      const Variable y = jump_relu(dense.watch(x), dense.watch(threshold), 0.5);
+      dense.backward(y, exact_tensor(device, {rows, cols}, Dtype::f32, 2));
+      sparse.backward(jump_relu(sparse.watch(x), sparse.watch(threshold), 0.5),
+                      exact_compressed(device, rows, cols, Dtype::f32, 3));
+      const Variable z = jump_relu_compressed(compressed.watch(x), compressed.watch(threshold), 0.5);
+      compressed.backward(z, z.value);
+      return std::vector<Value>{y.value, z.value, materialize(x.gradient, device, {rows, cols}, Dtype::f32),
+                                materialize(threshold.gradient, device, {cols}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(JumpRelu, Refusals) {
   const Tensor x = f32({1, 2}, {1, 2}), threshold = f32({2}, {1, 2});
   EXPECT_REFUSED(jump_relu(x, f32({1}, {1}), 0.1), "jump_relu: f32 [1, 2] with thresholds f32 [1]");
   EXPECT_REFUSED(jump_relu(x, f32({2}, {1, 0}), 0.1), "jump_relu: the threshold of column 1 is 0");
