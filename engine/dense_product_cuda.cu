@@ -8,6 +8,7 @@
 
 #include "engine/cuda/blas.h"
 #else
+#include <algorithm>
 #include <vector>
 #endif
 
@@ -23,10 +24,10 @@ constexpr cudaDataType_t cuda_type() {
 }
 
 template <class Factor, class T>
-void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const DenseProduct& sizes) {
+void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const DenseProduct& sizes, bool accumulate) {
   if (sizes.rows == 0 || sizes.cols == 0) return;
   if (sizes.inner == 0) {
-    device.clear(y, static_cast<size_t>(sizes.rows * sizes.cols) * sizeof(T));
+    if (!accumulate) device.clear(y, static_cast<size_t>(sizes.rows * sizes.cols) * sizeof(T));
     return;
   }
   std::shared_ptr<void>& state = device.stream().library_state();
@@ -41,13 +42,13 @@ void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const
                                  sizes.cols,
                                  sizes.rows,
                                  sizes.inner};
-  static_cast<Blas*>(state.get())->multiply(device, product, b, a, y);
+  static_cast<Blas*>(state.get())->multiply(device, product, b, a, y, accumulate);
 }
 
 #else
 
 template <class Factor, class T>
-void dense_product(Device&, const Factor* a, const Factor* b, T* y, const DenseProduct& sizes) {
+void dense_product(Device&, const Factor* a, const Factor* b, T* y, const DenseProduct& sizes, bool accumulate) {
   const auto [rows, inner, cols, transpose_a, transpose_b] = sizes;
   std::vector<T> right(static_cast<size_t>(inner * cols));  // [inner, cols]: the innermost loop runs along memory
   for (int64_t i = 0; i < inner; ++i) {
@@ -56,21 +57,25 @@ void dense_product(Device&, const Factor* a, const Factor* b, T* y, const DenseP
           convert<Factor, T>(transpose_b ? b[col * inner + i] : b[i * cols + col]);
     }
   }
+  std::vector<T> sums(static_cast<size_t>(cols));
   for (int64_t row = 0; row < rows; ++row) {
-    T* out = y + row * cols;
-    for (int64_t col = 0; col < cols; ++col) out[col] = 0;
+    std::fill(sums.begin(), sums.end(), T{0});
+    T* const out = sums.data();
     for (int64_t i = 0; i < inner; ++i) {
       const T scale = convert<Factor, T>(transpose_a ? a[i * rows + row] : a[row * inner + i]);
       const T* factors = right.data() + i * cols;
       for (int64_t col = 0; col < cols; ++col) out[col] += scale * factors[col];
     }
+    T* to = y + row * cols;  // added to last, as the library does
+    for (int64_t col = 0; col < cols; ++col) to[col] = accumulate ? to[col] + out[col] : out[col];
   }
 }
 
 #endif
 
-template void dense_product<float, float>(Device&, const float*, const float*, float*, const DenseProduct&);
-template void dense_product<double, double>(Device&, const double*, const double*, double*, const DenseProduct&);
-template void dense_product<bfloat16, float>(Device&, const bfloat16*, const bfloat16*, float*, const DenseProduct&);
+template void dense_product<float, float>(Device&, const float*, const float*, float*, const DenseProduct&, bool);
+template void dense_product<double, double>(Device&, const double*, const double*, double*, const DenseProduct&, bool);
+template void dense_product<bfloat16, float>(Device&, const bfloat16*, const bfloat16*, float*, const DenseProduct&,
+                                             bool);
 
 }  // namespace sae::SIMT_NAMESPACE

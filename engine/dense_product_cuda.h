@@ -13,9 +13,9 @@ struct DenseProduct {
   bool transpose_a = false, transpose_b = false;
 };
 
-/// y = op(a) op(b); factors float, double or bfloat16 (which is summed in float), y float or double. cuda: cuBLASLt,
-/// its choice of algorithm kept for each shape; simt: plain loops, `inner` ascending.
-SIMT_DECLARE(template <class Factor, class T>
-             void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const DenseProduct& sizes))
+/// y = op(a) op(b), or y += that; factors float, double or bfloat16 (which is summed in float), y float or double.
+/// cuda: cuBLASLt, its choice of algorithm kept for each shape; simt: plain loops, `inner` ascending.
+SIMT_DECLARE(template <class Factor, class T> void dense_product(Device& device, const Factor* a, const Factor* b, T* y,
+                                                                 const DenseProduct& sizes, bool accumulate = false))
 
 }  // namespace sae

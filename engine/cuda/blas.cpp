@@ -119,14 +119,14 @@ const Blas::Plan& Blas::plan(const Product& product) {
   return *kept;
 }
 
-void Blas::multiply(Device& device, const Product& product, const void* a, const void* b, void* y) {
+void Blas::multiply(Device& device, const Product& product, const void* a, const void* b, void* y, bool accumulate) {
   const Plan& use = plan(product);
   const auto workspace = device.allocate(use.chosen.workspaceSize);
-  const float one = 1, zero = 0;
-  const double one64 = 1, zero64 = 0;
+  const float one = 1, beta = accumulate ? 1 : 0;
+  const double one64 = 1, beta64 = beta;
   const bool f64 = product.result == CUDA_R_64F;
   check_blas(library_->multiply(handle_, use.product, f64 ? static_cast<const void*>(&one64) : &one, a, use.a, b, use.b,
-                                f64 ? static_cast<const void*>(&zero64) : &zero, y, use.y, y, use.y, &use.chosen.algo,
+                                f64 ? static_cast<const void*>(&beta64) : &beta, y, use.y, y, use.y, &use.chosen.algo,
                                 workspace->data(), use.chosen.workspaceSize,
                                 static_cast<cudaStream_t>(device.stream().handle())),
              "multiply");

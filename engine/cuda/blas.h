@@ -20,7 +20,8 @@ class Blas {
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  /// y (column-major [m, n]) = op(a) op(b), both column-major, leading dimensions as they are stored.
+  /// y (column-major [m, n]) = op(a) op(b), or, accumulating, y += that; both column-major, leading dimensions as they
+  /// are stored.
   struct Product {
     cudaDataType_t factors, result;
     cublasComputeType_t compute;
@@ -28,7 +29,7 @@ class Blas {
     int64_t m, n, k;
     auto operator<=>(const Product&) const = default;
   };
-  void multiply(Device& device, const Product& product, const void* a, const void* b, void* y);
+  void multiply(Device& device, const Product& product, const void* a, const void* b, void* y, bool accumulate);
 
  private:
   struct Library;

@@ -140,19 +140,18 @@ Tensor SafetensorsFile::read(Device& device, std::string_view tensor) const {
   const StoredDtype& stored = find_dtype(name(), found.name, found.stored_dtype);
   const std::span<const std::byte> data = bytes(found);
   if (found.stored_dtype == "F16") {
-    Writable out = Tensor::empty(device, found.shape, Dtype::f32);
-    float* values = out.data<float>();
-    for (int64_t i = 0; i < found.shape.elements(); ++i) {
+    std::vector<float> values(static_cast<size_t>(found.shape.elements()));
+    for (size_t i = 0; i < values.size(); ++i) {
       uint16_t half = 0;
       std::memcpy(&half, data.data() + 2 * i, sizeof(half));
       values[i] = half_to_float(half);
     }
-    return std::move(out).freeze();
+    return Tensor::from(device, found.shape, values);
   }
   CHECK(stored.dtype.has_value(), "{}: tensor '{}' is {}, which is not supported; convert it to F32, BF16 or I32",
         name(), found.name, found.stored_dtype);
   Writable out = Tensor::empty(device, found.shape, *stored.dtype);
-  if (!data.empty()) std::memcpy(out.raw(), data.data(), data.size());
+  if (!data.empty()) device.copy_from_host(out.raw(), data.data(), data.size());
   return std::move(out).freeze();
 }
 

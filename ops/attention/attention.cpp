@@ -1,66 +1,78 @@
 #include "ops/attention/attention.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "engine/error.h"
 #include "engine/forward_only.h"
 #include "engine/parallel.h"
 #include "ops/attention/attention_cpu.h"
+#include "ops/attention/attention_cuda.h"
 
 namespace sae {
 namespace {
 
-/// Where the queries, keys and values of a batch of contexts lie.
 template <class T, class Out>
-struct Batch {
-  const T* q;
-  int64_t q_stride;
-  const T* keys;
-  const T* values;
-  int64_t kv_stride;
-  Out* y;
-  int64_t contexts, queries, keys_each;  // rows of q and of keys in each context
-  AttentionSizes sizes;
-
-  AttentionHead<T, Out> head(int64_t context, int64_t query_head) const {
-    const int64_t kv = query_head / (sizes.heads / sizes.kv_heads) * sizes.head_dim;
-    const int64_t q_row = context * queries, kv_row = context * keys_each, dim = sizes.head_dim;
-    return {q + q_row * q_stride + query_head * dim,
-            q_stride,
-            keys + kv_row * kv_stride + kv,
-            values + kv_row * kv_stride + kv,
-            kv_stride,
-            y + q_row * sizes.query_columns() + query_head * dim,
-            sizes.query_columns(),
-            queries,
-            keys_each,
-            dim,
-            sizes.window > 0 ? sizes.window : keys_each,
-            sizes.scale > 0 ? static_cast<T>(sizes.scale) : 1 / std::sqrt(static_cast<T>(dim))};
-  }
-};
+AttentionHead<T, Out> head_of(const AttentionBatch<T, Out>& batch, int64_t context, int64_t query_head) {
+  const int64_t dim = batch.head_dim, y_stride = batch.heads * dim;
+  const int64_t kv = query_head / (batch.heads / batch.kv_heads) * dim;
+  const int64_t q_row = context * batch.queries, kv_row = context * batch.keys_each;
+  return {batch.q + q_row * batch.q_stride + query_head * dim,
+          batch.q_stride,
+          batch.keys + kv_row * batch.kv_stride + kv,
+          batch.values + kv_row * batch.kv_stride + kv,
+          batch.kv_stride,
+          batch.y + q_row * y_stride + query_head * dim,
+          y_stride,
+          batch.queries,
+          batch.keys_each,
+          dim,
+          batch.window,
+          batch.scale};
+}
 
 /// One task for each context and key/value head: the query heads of a group share its packed keys.
 template <class T, class Out>
-void attend_all(Device& device, const Batch<T, Out>& batch) {
-  const AttentionSizes& sizes = batch.sizes;
-  const int64_t group = sizes.heads / sizes.kv_heads;
-  parallel_for(batch.contexts * sizes.kv_heads, 1, [&](int64_t begin, int64_t) {
-    const int64_t context = begin / sizes.kv_heads, first = begin % sizes.kv_heads * group;
+void attend_on_cpu(Device& device, const AttentionBatch<T, Out>& batch) {
+  const int64_t group = batch.heads / batch.kv_heads;
+  parallel_for(batch.contexts * batch.kv_heads, 1, [&](int64_t begin, int64_t) {
+    const int64_t context = begin / batch.kv_heads, first = begin % batch.kv_heads * group;
     if constexpr (std::is_same_v<T, float>) {
-      const AttentionHead<T, Out> shared = batch.head(context, first);
+      const auto shared = head_of(batch, context, first);
       const int64_t packed_size = packed_keys_size(shared.keys, shared.head_dim);
       const auto scratch = device.allocate(static_cast<size_t>(packed_size + scores_size(shared.keys)) * sizeof(float));
       auto* packed = static_cast<float*>(scratch->data());
       SIMD_CALL(pack_keys, shared.k, shared.kv_stride, shared.keys, shared.head_dim, packed);
       for (int64_t h = first; h < first + group; ++h) {
-        SIMD_CALL(attend, batch.head(context, h), packed, packed + packed_size);
+        SIMD_CALL(attend, head_of(batch, context, h), packed, packed + packed_size);
       }
     } else {
-      for (int64_t h = first; h < first + group; ++h) cpu::attend(batch.head(context, h));
+      for (int64_t h = first; h < first + group; ++h) cpu::attend(head_of(batch, context, h));
     }
   });
+}
+
+template <class T, class Out>
+void attend_all(Device& device, const AttentionBatch<T, Out>& batch) {
+  switch (device.kind()) {
+    case DeviceKind::cpu:
+      if constexpr (std::is_same_v<Out, bfloat16>) {  // the vectorised kernels know bfloat16 by its bits
+        const AttentionBatch<T, uint16_t> bits = {batch.q,        batch.q_stride,  batch.keys,
+                                                  batch.values,   batch.kv_stride, reinterpret_cast<uint16_t*>(batch.y),
+                                                  batch.contexts, batch.queries,   batch.keys_each,
+                                                  batch.heads,    batch.kv_heads,  batch.head_dim,
+                                                  batch.window,   batch.scale};
+        return attend_on_cpu(device, bits);
+      } else {
+        return attend_on_cpu(device, batch);
+      }
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      CHECK(attention_block_bytes(batch.head_dim, sizeof(T)) <= max_attention_block_bytes,
+            "attention: heads of {} elements are too long for the memory of a block of the {} device", batch.head_dim,
+            name_of(device.kind()));
+      return SIMT_CALL(device.kind(), attend, device.stream(), batch);
+  }
 }
 
 void check_sizes(const Tensor& qkv, const AttentionSizes& sizes, Dtype output) {
@@ -79,7 +91,30 @@ void check_sizes(const Tensor& qkv, const AttentionSizes& sizes, Dtype output) {
         qkv.describe());
   CHECK(qkv.dtype() == Dtype::f64 || sizes.head_dim % 16 == 0,
         "attention: heads of {} elements; in f32 a head has a multiple of 16", sizes.head_dim);
-  if (qkv.device().kind() != DeviceKind::cpu) refuse_device("attention", qkv.device().kind());
+}
+
+/// The batch with its sizes; window and scale of 0 replaced by what they stand for.
+template <class T, class Out>
+AttentionBatch<T, Out> batch_of(const AttentionSizes& sizes, AttentionBatch<T, Out> batch) {
+  batch.heads = sizes.heads;
+  batch.kv_heads = sizes.kv_heads;
+  batch.head_dim = sizes.head_dim;
+  batch.window = sizes.window > 0 ? sizes.window : std::max<int64_t>(1, batch.keys_each);
+  batch.scale = sizes.scale > 0 ? static_cast<T>(sizes.scale) : 1 / std::sqrt(static_cast<T>(sizes.head_dim));
+  return batch;
+}
+
+/// to [rows, cols] = the last `cols` columns of from [rows, from_cols], which begin at column `first`.
+void append(Device& device, const float* from, int64_t from_cols, int64_t first, float* to, int64_t rows,
+            int64_t cols) {
+  switch (device.kind()) {
+    case DeviceKind::cpu:
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * from_cols + first, cols, to + r * cols);
+      return;
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      return SIMT_CALL(device.kind(), copy_columns, device.stream(), from, from_cols, first, to, rows, cols);
+  }
 }
 
 }  // namespace
@@ -90,20 +125,14 @@ Tensor attention(const Variable& qkv, const AttentionSizes& sizes, int64_t lengt
   CHECK(length > 0 && in.rows() % length == 0, "attention: {} rows are no whole number of contexts of {}", in.rows(),
         length);
   Writable y = Tensor::empty(in.device(), {in.rows(), sizes.query_columns()}, output);
-  const auto run = [&](const auto* q, auto* to) {
-    using T = std::remove_cvref_t<decltype(*q)>;
-    using Out = std::remove_cvref_t<decltype(*to)>;
-    const auto* keys = q + sizes.query_columns();
-    attend_all(in.device(), Batch<T, Out>{q, in.cols(), keys, keys + sizes.kv_columns(), in.cols(), to,
-                                          in.rows() / length, length, length, sizes});
-  };
-  if (in.dtype() == Dtype::f64) {
-    run(in.data<double>(), y.data<double>());
-  } else if (output == Dtype::bf16) {
-    run(in.data<float>(), reinterpret_cast<uint16_t*>(y.data<bfloat16>()));
-  } else {
-    run(in.data<float>(), y.data<float>());
-  }
+  visit_output(in.dtype(), output, [&](auto zero, auto out) {
+    using T = decltype(zero);
+    using Out = decltype(out);
+    const T* q = in.data<T>();
+    const T* keys = q + sizes.query_columns();
+    attend_all(in.device(), batch_of<T, Out>(sizes, {q, in.cols(), keys, keys + sizes.kv_columns(), in.cols(),
+                                                     y.data<Out>(), in.rows() / length, length, length}));
+  });
   return std::move(y).freeze();
 }
 
@@ -115,23 +144,17 @@ Tensor attention_step(const Variable& qkv, const AttentionSizes& sizes, Writable
   CHECK(cache.shape().cols() == kv_columns && past >= 0 && past + rows <= cache.shape().rows(),
         "attention: {} rows after {} into a cache {}; it holds [positions, {}]", rows, past, cache.shape().to_string(),
         kv_columns);
+  Device& device = in.device();
   const float* q = in.data<float>();
   float* keys = cache.data<float>();
-  for (int64_t r = 0; r < rows; ++r) {
-    std::memcpy(keys + (past + r) * kv_columns, q + r * in.cols() + sizes.query_columns(),
-                static_cast<size_t>(kv_columns) * sizeof(float));
-  }
-  Writable y = Tensor::empty(in.device(), {rows, sizes.query_columns()}, output);
-  const auto run = [&](auto* to) {
-    using Out = std::remove_cvref_t<decltype(*to)>;
-    attend_all(in.device(), Batch<float, Out>{q, in.cols(), keys, keys + sizes.kv_columns(), kv_columns, to,
-                                              rows > 0 ? 1 : 0, rows, past + rows, sizes});
+  append(device, q, in.cols(), sizes.query_columns(), keys + past * kv_columns, rows, kv_columns);
+  Writable y = Tensor::empty(device, {rows, sizes.query_columns()}, output);
+  const auto run = [&](auto out) {
+    using Out = decltype(out);
+    attend_all(device, batch_of<float, Out>(sizes, {q, in.cols(), keys, keys + sizes.kv_columns(), kv_columns,
+                                                    y.data<Out>(), rows > 0 ? 1 : 0, rows, past + rows}));
   };
-  if (output == Dtype::bf16) {
-    run(reinterpret_cast<uint16_t*>(y.data<bfloat16>()));
-  } else {
-    run(y.data<float>());
-  }
+  output == Dtype::bf16 ? run(bfloat16{}) : run(float{});
   return std::move(y).freeze();
 }
 

@@ -4,11 +4,13 @@
 #include "engine/forward_only.h"
 #include "engine/parallel.h"
 #include "ops/layer_norm/layer_norm_cpu.h"
+#include "ops/layer_norm/layer_norm_cuda.h"
 
 namespace sae {
 namespace {
 
-void normalise(const Tensor& x, const Tensor& gain, const Tensor& bias, double epsilon, Dtype output, Writable& y) {
+void normalise_on_cpu(const Tensor& x, const Tensor& gain, const Tensor& bias, double epsilon, Dtype output,
+                      Writable& y) {
   const int64_t width = x.cols();
   const auto rows_with = [&](auto&& row) {
     parallel_for(x.rows(), grain_for(2 * width), [&](int64_t begin, int64_t end) {
@@ -52,9 +54,23 @@ Tensor layer_norm(const Variable& x, const Variable& gain, const Variable& bias,
         "layer_norm: an output of {} from {}; it is the input's dtype, or bf16 from f32", name_of(output),
         rows.describe());
   CHECK(epsilon >= 0, "layer_norm: expected an epsilon of at least 0, got {}", epsilon);
-  if (rows.device().kind() != DeviceKind::cpu) refuse_device("layer_norm", rows.device().kind());
-  Writable y = Tensor::empty(rows.device(), rows.shape(), output);
-  if (rows.elements() > 0) normalise(rows, scale, shift, epsilon, output, y);
+  require_same_device("layer_norm", {&rows, &scale, &shift});
+  Device& device = rows.device();
+  Writable y = Tensor::empty(device, rows.shape(), output);
+  if (rows.elements() == 0) return std::move(y).freeze();
+  switch (device.kind()) {
+    case DeviceKind::cpu:
+      normalise_on_cpu(rows, scale, shift, epsilon, output, y);
+      break;
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      visit_output(rows.dtype(), output, [&](auto zero, auto out) {
+        using T = decltype(zero);
+        const LayerNormRows<T> in = {rows.data<T>(),  rows.rows(),     rows.cols(),
+                                     scale.data<T>(), shift.data<T>(), static_cast<T>(epsilon)};
+        SIMT_CALL(device.kind(), layer_norm, device.stream(), in, y.data<decltype(out)>());
+      });
+  }
   return std::move(y).freeze();
 }
 

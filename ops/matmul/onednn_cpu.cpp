@@ -1,6 +1,6 @@
-// Everything that includes oneDNN: the dense product and the packed matrix.
+// Everything that includes oneDNN: the dense product and the packed weights.
 #include "ops/matmul/dense_cpu.h"
-#include "ops/matmul/packed_matrix.h"
+#include "ops/matmul/packed_weights.h"
 
 #include "engine/error.h"
 #include "engine/simd.h"
@@ -15,17 +15,6 @@
 #endif
 
 namespace sae {
-
-namespace {
-
-void check_parts(const Tensor& w, const Tensor& bias) {
-  CHECK(w.dtype() == Dtype::f32 || w.dtype() == Dtype::bf16, "packed matrix: expected f32 or bf16 weights, got {}",
-        w.describe());
-  CHECK(!bias.defined() || (bias.dtype() == Dtype::f32 && bias.elements() == w.rows()),
-        "packed matrix: a bias {} for weights {}; it is f32, one entry an output", bias.describe(), w.describe());
-}
-
-}  // namespace
 
 #ifdef SAE_ONEDNN
 
@@ -113,12 +102,6 @@ void onednn_product(const bfloat16* a, const bfloat16* b, float* y, const Produc
 
 }  // namespace cpu
 
-struct PackedMatrix::Packing {
-  Dtype dtype;
-  std::shared_ptr<Buffer> buffer;
-  memory::desc desc;
-};
-
 namespace {
 
 dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t rows, int64_t inputs, int64_t outputs,
@@ -136,80 +119,63 @@ dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t ro
   return {biased ? dnnl::matmul::desc(a, weights, bias, y) : dnnl::matmul::desc(a, weights, y), attributes, engine};
 }
 
-}  // namespace
+/// In the library's own layout.
+class LibraryWeights final : public PackedWeights {
+ public:
+  LibraryWeights(const Tensor& w, Dtype dtype) : outputs_(w.rows()), dtype_(dtype) {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    dnnl::stream stream(engine);
+    const memory::desc any({w.cols(), w.rows()}, type_of(dtype), memory::format_tag::any);
+    // The library's layout of the weights for a typical batch; products of other sizes use the same packed copy.
+    constexpr int64_t typical_rows = 1024;
+    const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, false, Dtype::f32, false);
+    desc_ = plan.weights_desc();
+    buffer_ = w.device().allocate(desc_.get_size());
+    const memory::desc given({w.cols(), w.rows()}, type_of(w.dtype()), memory::format_tag::ba);
+    memory source = wrap(given, engine, w.raw());
+    memory target(desc_, engine, buffer_->data());
+    dnnl::reorder(source, target).execute(stream, source, target);
+    stream.wait();
+  }
 
-PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tensor& bias) {
-  check_parts(w, bias);
-  PackedMatrix packed;
-  packed.outputs_ = w.rows();
-  packed.inputs_ = w.cols();
-  packed.bias_ = bias;
-  const Dtype dtype = product_dtype(precision);
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const memory::desc any({w.cols(), w.rows()}, type_of(dtype), memory::format_tag::any);
-  // The library's layout of the weights for a typical batch; products of other sizes use the same packed copy.
-  constexpr int64_t typical_rows = 1024;
-  const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, false, Dtype::f32, false);
-  auto packing = std::make_shared<Packing>();
-  packing->dtype = dtype;
-  packing->desc = plan.weights_desc();
-  packing->buffer = w.device().allocate(packing->desc.get_size());
-  const memory::desc given({w.cols(), w.rows()}, type_of(w.dtype()), memory::format_tag::ba);
-  memory source = wrap(given, engine, w.raw());
-  memory target(packing->desc, engine, packing->buffer->data());
-  dnnl::reorder(source, target).execute(stream, source, target);
-  stream.wait();
-  packed.packing_ = std::move(packing);
-  return packed;
-}
-
-Dtype PackedMatrix::packed_dtype(Precision precision) { return product_dtype(precision); }
-
-int64_t PackedMatrix::bytes() const { return static_cast<int64_t>(packing_->desc.get_size()); }
-
-Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
-
-namespace {
-
-void run_packed(const Tensor& a, const memory::desc& weights, void* packed, Dtype dtype, const Tensor& bias,
-                int64_t outputs, void* y, Dtype output, bool accumulate) {
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const auto plan =
-      plan_product(engine, a.rows(), a.cols(), outputs, dtype, weights, bias.defined(), output, accumulate);
-  const memory::desc given({a.rows(), a.cols()}, type_of(a.dtype()), memory::format_tag::ab);
-  const Operand left = arrange(a.device(), engine, stream, wrap(given, engine, a.raw()), plan.src_desc());
-  std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, left.value},
-                                               {DNNL_ARG_WEIGHTS, wrap(weights, engine, packed)},
-                                               {DNNL_ARG_DST, wrap(plan.dst_desc(), engine, y)}};
-  if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, wrap(plan.bias_desc(), engine, bias.raw()));
-  dnnl::matmul(plan).execute(stream, arguments);
-  stream.wait();
-}
-
-}  // namespace
-
-Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
-  CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
+  Dtype dtype() const override { return dtype_; }
+  int64_t bytes() const override { return static_cast<int64_t>(desc_.get_size()); }
   // The library has no product of f32 factors with another output.
-  if (packing_->dtype == Dtype::f32 && output != Dtype::f32) return product(a).to(output);
-  Writable y = Tensor::empty(a.device(), {a.rows(), outputs_}, output);
-  if (a.rows() > 0) {
-    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, bias_, outputs_, y.raw(), output, false);
+  bool writes(Dtype output) const override { return output == Dtype::f32 || dtype_ != Dtype::f32; }
+
+  void multiply(const Tensor& a, const Tensor& bias, void* y, Dtype output, bool accumulate) const override {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    dnnl::stream stream(engine);
+    const auto plan =
+        plan_product(engine, a.rows(), a.cols(), outputs_, dtype_, desc_, bias.defined(), output, accumulate);
+    const memory::desc given({a.rows(), a.cols()}, type_of(a.dtype()), memory::format_tag::ab);
+    const Operand left = arrange(a.device(), engine, stream, wrap(given, engine, a.raw()), plan.src_desc());
+    std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, left.value},
+                                                 {DNNL_ARG_WEIGHTS, wrap(desc_, engine, buffer_->data())},
+                                                 {DNNL_ARG_DST, wrap(plan.dst_desc(), engine, y)}};
+    if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, wrap(plan.bias_desc(), engine, bias.raw()));
+    dnnl::matmul(plan).execute(stream, arguments);
+    stream.wait();
   }
-  return std::move(y).freeze();
+
+ private:
+  int64_t outputs_;
+  Dtype dtype_;
+  std::shared_ptr<Buffer> buffer_;
+  memory::desc desc_;
+};
+
+}  // namespace
+
+namespace cpu {
+
+Dtype packed_dtype(Precision precision) { return product_dtype(precision); }
+
+std::shared_ptr<const PackedWeights> pack_weights(const Tensor& w, Precision precision) {
+  return std::make_shared<LibraryWeights>(w, product_dtype(precision));
 }
 
-void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {
-  CHECK(a.cols() == inputs_ && sum.shape() == Shape({a.rows(), outputs_}),
-        "packed matrix: {} times a [{}, {}] weight, added to {}", a.describe(), outputs_, inputs_,
-        sum.shape().to_string());
-  if (a.rows() > 0) {
-    run_packed(a, packing_->desc, packing_->buffer->data(), packing_->dtype, bias_, outputs_, sum.data<float>(),
-               Dtype::f32, true);
-  }
-}
+}  // namespace cpu
 
 #else  // without oneDNN: the reference product, bfloat16 by rounding the factors
 
@@ -242,44 +208,42 @@ void onednn_product(const bfloat16* a, const bfloat16* b, float* y, const Produc
 
 }  // namespace cpu
 
-struct PackedMatrix::Packing {
-  Dtype dtype;
-  Tensor weights;  // f32 [outputs, inputs], rounded if dtype is bf16
+namespace {
+
+class PlainWeights final : public PackedWeights {
+ public:
+  PlainWeights(const Tensor& w, Dtype dtype) : dtype_(dtype), weights_(w.to(dtype).to(Dtype::f32)) {}
+
+  Dtype dtype() const override { return dtype_; }
+  int64_t bytes() const override { return weights_.bytes(); }
+  bool writes(Dtype output) const override { return output == Dtype::f32; }
+
+  void multiply(const Tensor& a, const Tensor& bias, void* y, Dtype, bool accumulate) const override {
+    const Tensor product = dense_product(a.to(dtype_).to(Dtype::f32), false, weights_, true);
+    auto* to = static_cast<float*>(y);
+    const float* shift = bias.defined() ? bias.data<float>() : nullptr;
+    for (int64_t i = 0; i < product.elements(); ++i) {
+      const float value = product.data<float>()[i] + (shift != nullptr ? shift[i % product.cols()] : 0.0f);
+      to[i] = accumulate ? to[i] + value : value;
+    }
+  }
+
+ private:
+  Dtype dtype_;
+  Tensor weights_;  // f32 [outputs, inputs], rounded if dtype_ is bf16
 };
 
-PackedMatrix PackedMatrix::pack(const Tensor& w, Precision precision, const Tensor& bias) {
-  check_parts(w, bias);
-  PackedMatrix packed;
-  packed.outputs_ = w.rows();
-  packed.inputs_ = w.cols();
-  packed.bias_ = bias;
-  const Dtype dtype = packed_dtype(precision);
-  packed.packing_ = std::make_shared<Packing>(Packing{dtype, w.to(dtype).to(Dtype::f32)});
-  return packed;
+}  // namespace
+
+namespace cpu {
+
+Dtype packed_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
+
+std::shared_ptr<const PackedWeights> pack_weights(const Tensor& w, Precision precision) {
+  return std::make_shared<PlainWeights>(w, packed_dtype(precision));
 }
 
-Dtype PackedMatrix::packed_dtype(Precision precision) {
-  return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
-}
-
-int64_t PackedMatrix::bytes() const { return packing_->weights.bytes(); }
-
-Dtype PackedMatrix::input_dtype() const { return packing_->dtype; }
-
-Tensor PackedMatrix::product(const Tensor& a, Dtype output) const {
-  CHECK(a.cols() == inputs_, "packed matrix: {} times a [{}, {}] weight", a.describe(), outputs_, inputs_);
-  Writable y = dense_product(a.to(packing_->dtype).to(Dtype::f32), false, packing_->weights, true).into_writable();
-  for (int64_t i = 0; bias_.defined() && i < a.rows() * outputs_; ++i) {
-    y.data<float>()[i] += bias_.data<float>()[i % outputs_];
-  }
-  return std::move(y).freeze().to(output);
-}
-
-void PackedMatrix::add_product(const Tensor& a, Writable& sum) const {
-  const Tensor y = product(a);
-  CHECK(sum.shape() == y.shape(), "packed matrix: a product {} added to {}", y.describe(), sum.shape().to_string());
-  for (int64_t i = 0; i < y.elements(); ++i) sum.data<float>()[i] += y.data<float>()[i];
-}
+}  // namespace cpu
 
 #endif
 

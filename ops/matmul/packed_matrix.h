@@ -7,17 +7,19 @@
 
 namespace sae {
 
+class PackedWeights;
+
 /// A weight w [outputs, inputs] laid out once for many products a w^T + bias: what a frozen language model multiplies
 /// by.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// w is f32 or bf16; with Precision::bf16 the packed copy is bfloat16 (half the memory), where the processor has it.
-  /// The bias, f32 of `outputs` elements, or none, is added in float32.
+  /// w is f32 or bf16; with Precision::bf16 the packed copy is bfloat16 (half the memory), except on a processor
+  /// without such products. The bias, f32 of `outputs` elements, or none, is added in float32.
   static PackedMatrix pack(const Tensor& w, Precision precision, const Tensor& bias = {});
 
-  /// The dtype of the packed copy on this processor.
-  static Dtype packed_dtype(Precision precision);
+  /// The dtype of the packed copy on that device.
+  static Dtype packed_dtype(const Device& device, Precision precision);
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
@@ -32,8 +34,7 @@ class PackedMatrix {
   void add_product(const Tensor& a, Writable& sum) const;
 
  private:
-  struct Packing;  // the library's own layout
-  std::shared_ptr<const Packing> packing_;
+  std::shared_ptr<const PackedWeights> weights_;
   Tensor bias_;  // undefined where there is none
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;

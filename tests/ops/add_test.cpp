@@ -1,16 +1,17 @@
 #include "ops/add/add.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 
-class Add : public CpuTest {};
+class Add : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, Add, testing::every_device, testing::device_name);
 
-TEST_F(Add, ValuesByHand) {
+TEST_P(Add, ValuesByHand) {
   const Tensor a = f64({4, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
   EXPECT_THAT(add(a, a).to_vector<double>(), ::testing::ElementsAre(2, 4, 6, 8, 10, 12, 14, 16));
   // two rows that repeat
@@ -19,13 +20,13 @@ TEST_F(Add, ValuesByHand) {
   EXPECT_THAT(a.to_vector<double>(), ::testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));  // somebody else holds it
 }
 
-TEST_F(Add, WritesInPlaceWhenNobodyElseHoldsTheInput) {
+TEST_P(Add, WritesInPlaceWhenNobodyElseHoldsTheInput) {
   Tensor a = random_tensor(device_, {2, 4}, Dtype::f32, 1);
   const void* memory = a.raw();
   EXPECT_EQ(add(std::move(a), f32({1, 4}, {1, 2, 3, 4})).raw(), memory);
 }
 
-TEST_F(Add, EveryElementAtEdgeSizes) {
+TEST_P(Add, EveryElementAtEdgeSizes) {
   for (const int64_t rows : testing::edge_sizes) {
     for (const int64_t cols : testing::edge_sizes) {
       const Tensor a = random_tensor(device_, {rows, cols}, Dtype::f32, 1);
@@ -36,7 +37,7 @@ TEST_F(Add, EveryElementAtEdgeSizes) {
   }
 }
 
-TEST_F(Add, Refusals) {
+TEST_P(Add, Refusals) {
   const Tensor a = f32({3, 2}, std::vector<float>(6, 1.0f));
   EXPECT_REFUSED(add(a, f32({2, 2}, {1, 2, 3, 4})), "add: f32 [2, 2] to f32 [3, 2]");
   EXPECT_REFUSED(add(a, f32({3, 1}, {1, 2, 3})), "add: f32 [3, 1]");

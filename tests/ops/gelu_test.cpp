@@ -1,18 +1,19 @@
 #include "ops/gelu/gelu.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 using testing::to_double;
 using testing::worst_difference;
 
-class Gelu : public CpuTest {};
+class Gelu : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, Gelu, testing::every_device, testing::device_name);
 
-TEST_F(Gelu, ValuesByHand) {
+TEST_P(Gelu, ValuesByHand) {
   // 0.84134474606854293 of a normal distribution lies below 1
   const Tensor x = f64({1, 3}, {0, 1, -1});
   const auto exact = gelu(x, GeluForm::exact, Dtype::f64).to_vector<double>();
@@ -33,7 +34,7 @@ TEST_F(Gelu, ValuesByHand) {
   EXPECT_DOUBLE_EQ(gated[3], -2 * exact[1]);
 }
 
-TEST_F(Gelu, TheFastFormsStayNearFarFromZero) {
+TEST_P(Gelu, TheFastFormsStayNearFarFromZero) {
   const Tensor x = f32({1, 8}, {-1e30f, -200, -12, -4, 4, 12, 200, 1e30f});
   for (const GeluForm form : {GeluForm::exact, GeluForm::tanh}) {
     const auto y = gelu(x, form, Dtype::f32).to_vector<float>();
@@ -48,7 +49,7 @@ TEST_F(Gelu, TheFastFormsStayNearFarFromZero) {
   }
 }
 
-TEST_F(Gelu, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(Gelu, FloatAgainstDoubleAtEdgeSizes) {
   for (const GeluForm form : {GeluForm::exact, GeluForm::tanh}) {
     for (const int64_t rows : testing::edge_sizes) {
       for (const int64_t width : testing::edge_sizes) {
@@ -61,7 +62,7 @@ TEST_F(Gelu, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(Gelu, Bfloat16OutputIsTheRoundedFloatOutput) {
+TEST_P(Gelu, Bfloat16OutputIsTheRoundedFloatOutput) {
   const Tensor x = random_tensor(device_, {33, 514}, Dtype::f32, 3);
   for (const GeluForm form : {GeluForm::exact, GeluForm::tanh}) {
     EXPECT_EQ(gelu(x, form, Dtype::bf16).to_vector<bfloat16>(),
@@ -71,7 +72,16 @@ TEST_F(Gelu, Bfloat16OutputIsTheRoundedFloatOutput) {
   }
 }
 
-TEST_F(Gelu, Refusals) {
+TEST_P(Gelu, CloseOnEveryDevice) {
+  for (const GeluForm form : {GeluForm::exact, GeluForm::tanh}) {
+    testing::expect_close(device_, 1e-6, [&](Device& device) {
+      const Tensor x = random_tensor(device, {33, 514}, Dtype::f32, 1);
+      return std::vector<Value>{gelu(x, form, Dtype::f32), geglu(x, form, Dtype::f32)};
+    });
+  }
+}
+
+TEST_P(Gelu, Refusals) {
   EXPECT_REFUSED(geglu(f32({1, 3}, {1, 2, 3}), GeluForm::tanh, Dtype::f32), "geglu: expected an even number");
   EXPECT_REFUSED(gelu(f64({1, 2}, {1, 2}), GeluForm::tanh, Dtype::bf16), "gelu: an output of bf16");
   EXPECT_REFUSED(gelu(i32({1, 2}, {1, 2}), GeluForm::exact, Dtype::f32), "gelu: expected f32 or f64");

@@ -1,18 +1,21 @@
 #include "ops/kl_divergence/kl_divergence.h"
 
 #include "ops/kl_divergence/kl_divergence_cpu.h"
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 using testing::to_double;
 
-class KlDivergence : public CpuTest {};
+class KlDivergence : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, KlDivergence, testing::every_device, testing::device_name);
 
-TEST_F(KlDivergence, ValuesByHand) {
+class KlDivergenceOnCpu : public testing::CpuTest {};
+
+TEST_P(KlDivergence, ValuesByHand) {
   // p 1/4, 3/4 and q 1/2, 1/2; then the other way round; then equal rows, shifted
   const double log3 = std::log(3.0);
   const Tensor p = f64({3, 2}, {0, log3, 5, 5, 1, 2}), q = f64({3, 2}, {7, 7, 0, log3, 11, 12});
@@ -22,18 +25,19 @@ TEST_F(KlDivergence, ValuesByHand) {
   EXPECT_NEAR(d[2], 0, 1e-15);
 }
 
-TEST_F(KlDivergence, EqualRowsGiveExactlyZero) {
+TEST_P(KlDivergence, EqualRowsGiveExactlyZero) {
   const Tensor x = random_tensor(device_, {3, 1001}, Dtype::f32, 5);
   EXPECT_EQ(kl_divergence(x, x).to_vector<float>(), (std::vector<float>{0, 0, 0}));
 }
 
-TEST_F(KlDivergence, HugeScores) {
+TEST_P(KlDivergence, HugeScores) {
   const auto d = kl_divergence(f32({1, 2}, {1e4f, 0}), f32({1, 2}, {0, 1e4f})).to_vector<float>();
   EXPECT_EQ(d[0], 1e4f);
 }
 
-TEST_F(KlDivergence, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(KlDivergence, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : testing::edge_sizes) {
+    if (GetParam() == DeviceKind::simt && rows > 1 && rows != 33) continue;  // a block of 256 fibers for each row
     for (const int64_t classes : {1, 2, 15, 16, 17, 31, 32, 33, 257, 5000}) {
       const Tensor p = random_tensor(device_, {rows, classes}, Dtype::f64, 5);
       const Tensor q = random_tensor(device_, {rows, classes}, Dtype::f64, 6);
@@ -45,7 +49,7 @@ TEST_F(KlDivergence, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(KlDivergence, EveryInstructionSetGivesTheSameBits) {
+TEST_F(KlDivergenceOnCpu, EveryInstructionSetGivesTheSameBits) {
   const auto p = random_tensor(device_, {1, 5003}, Dtype::f32, 6).to_vector<float>();
   const auto q = random_tensor(device_, {1, 5003}, Dtype::f32, 7).to_vector<float>();
   const auto sums_of = [&](auto divergence_sums) {
@@ -65,7 +69,7 @@ TEST_F(KlDivergence, EveryInstructionSetGivesTheSameBits) {
   EXPECT_GT(expected[0], 0);
 }
 
-TEST_F(KlDivergence, Refusals) {
+TEST_P(KlDivergence, Refusals) {
   const Tensor x = f32({1, 3}, {1, 2, 3});
   EXPECT_REFUSED(kl_divergence(x, f32({1, 2}, {1, 2})), "kl_divergence: expected two tensors of one dtype and shape");
   EXPECT_REFUSED(kl_divergence(x, x.to(Dtype::f64)), "kl_divergence: expected two tensors of one dtype and shape");

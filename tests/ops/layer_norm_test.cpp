@@ -1,22 +1,23 @@
 #include "ops/layer_norm/layer_norm.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 using testing::to_double;
 using testing::worst_difference;
 
-class LayerNorm : public CpuTest {
+class LayerNorm : public DeviceTest {
  protected:
   Tensor ones(int64_t count) { return f32({count}, std::vector<float>(static_cast<size_t>(count), 1.0f)); }
   Tensor zeros(int64_t count) { return f32({count}, std::vector<float>(static_cast<size_t>(count), 0.0f)); }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, LayerNorm, testing::every_device, testing::device_name);
 
-TEST_F(LayerNorm, ValuesByHand) {
+TEST_P(LayerNorm, ValuesByHand) {
   // mean 2, differences 2, -2, 2, -2, root of their mean square 2
   const Tensor y =
       layer_norm(f64({1, 4}, {4, 0, 4, 0}), f64({4}, {1, 2, 3, 4}), f64({4}, {0, 0, 10, 1}), 0, Dtype::f64);
@@ -26,19 +27,19 @@ TEST_F(LayerNorm, ValuesByHand) {
   EXPECT_THAT(z.to_vector<float>(), ::testing::ElementsAre(0.5f, -0.5f, 0.5f, -0.5f));
 }
 
-TEST_F(LayerNorm, AConstantRowBecomesTheBias) {
+TEST_P(LayerNorm, AConstantRowBecomesTheBias) {
   const Tensor y = layer_norm(f32({1, 3}, {7, 7, 7}), ones(3), f32({3}, {1, 2, 3}), 1e-5, Dtype::f32);
   EXPECT_THAT(y.to_vector<float>(), ::testing::ElementsAre(1, 2, 3));
 }
 
-TEST_F(LayerNorm, ALargeMeanCostsNoDigits) {
+TEST_P(LayerNorm, ALargeMeanCostsNoDigits) {
   std::vector<float> values;
   for (int i = 0; i < 64; ++i) values.push_back(4096.0f + (i % 2 == 0 ? 1.0f : -1.0f));
   const auto y = layer_norm(f32({1, 64}, values), ones(64), zeros(64), 0, Dtype::f32).to_vector<float>();
   for (size_t i = 0; i < 64; ++i) EXPECT_EQ(y[i], i % 2 == 0 ? 1.0f : -1.0f);
 }
 
-TEST_F(LayerNorm, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(LayerNorm, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : testing::edge_sizes) {
     for (const int64_t width : testing::edge_sizes) {
       if (width == 1) continue;  // a row of one element has variance 0: see AConstantRowBecomesTheBias
@@ -55,7 +56,7 @@ TEST_F(LayerNorm, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(LayerNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
+TEST_P(LayerNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
   const Tensor x = random_tensor(device_, {33, 257}, Dtype::f32, 4),
                gain = random_tensor(device_, {257}, Dtype::f32, 5);
   const Tensor bias = random_tensor(device_, {257}, Dtype::f32, 6);
@@ -63,7 +64,15 @@ TEST_F(LayerNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
             layer_norm(x, gain, bias, 1e-5, Dtype::f32).to(Dtype::bf16).to_vector<bfloat16>());
 }
 
-TEST_F(LayerNorm, Refusals) {
+TEST_P(LayerNorm, CloseOnEveryDevice) {
+  testing::expect_close(device_, 1e-6, [](Device& device) {
+    const Tensor gain = random_tensor(device, {257}, Dtype::f32, 2), bias = random_tensor(device, {257}, Dtype::f32, 3);
+    return std::vector<Value>{
+        layer_norm(random_tensor(device, {33, 257}, Dtype::f32, 1), gain, bias, 1e-5, Dtype::f32)};
+  });
+}
+
+TEST_P(LayerNorm, Refusals) {
   const Tensor x = f32({2, 4}, std::vector<float>(8, 1.0f));
   EXPECT_REFUSED(layer_norm(x, ones(3), zeros(4), 0, Dtype::f32), "layer_norm: a gain f32 [3]");
   EXPECT_REFUSED(layer_norm(x, ones(4), zeros(5), 0, Dtype::f32), "layer_norm: a bias f32 [5]");

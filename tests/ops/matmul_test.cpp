@@ -234,7 +234,7 @@ TEST_P(Matmul, FloatGradientsAgreeWithDouble) {
   }
 }
 
-TEST_F(MatmulOnCpu, PackedProductsAgreeWithTheDenseOne) {
+TEST_P(Matmul, PackedProductsAgreeWithTheDenseOne) {
   const int64_t inputs = 96, outputs = 130;
   const Tensor w = random({outputs, inputs}, 1);
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
@@ -258,9 +258,8 @@ TEST_F(MatmulOnCpu, PackedProductsAgreeWithTheDenseOne) {
       EXPECT_EQ(narrow.dtype(), Dtype::bf16);
       EXPECT_LT(worst_difference(to_double(narrow), expected), 0x1p-8);
       // Added to something.
-      Writable sum = Tensor::empty(device_, {rows, outputs}, Dtype::f32);
       const Tensor start = random({rows, outputs}, 3);
-      std::copy_n(start.data<float>(), start.elements(), sum.data<float>());
+      Writable sum = start.clone().into_writable();
       packed.add_product(a, sum);
       std::vector<double> added = to_double(start);
       for (size_t i = 0; i < added.size(); ++i) added[i] += expected[i];
@@ -269,7 +268,7 @@ TEST_F(MatmulOnCpu, PackedProductsAgreeWithTheDenseOne) {
   }
 }
 
-TEST_F(MatmulOnCpu, PackedProductsAddTheBias) {
+TEST_P(Matmul, PackedProductsAddTheBias) {
   // sums of products of small whole numbers are exact in any order
   const Tensor w = f32({3, 2}, {1, 2, 3, 4, 5, 6}), bias = f32({3}, {10, -20, 30});
   const Tensor a = f32({2, 2}, {1, 1, 2, -1});
@@ -286,7 +285,7 @@ TEST_F(MatmulOnCpu, PackedProductsAddTheBias) {
   }
 }
 
-TEST_F(MatmulOnCpu, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
+TEST_P(Matmul, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
   const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
   EXPECT_EQ(PackedMatrix::pack(w.to(Dtype::bf16), Precision::bf16).product(a).to_vector<float>(),
             PackedMatrix::pack(w, Precision::bf16).product(a).to_vector<float>());

@@ -1,18 +1,19 @@
 #include "ops/rms_norm/rms_norm.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 using testing::to_double;
 using testing::worst_difference;
 
-class RmsNorm : public CpuTest {};
+class RmsNorm : public DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, RmsNorm, testing::every_device, testing::device_name);
 
-TEST_F(RmsNorm, ValuesByHand) {
+TEST_P(RmsNorm, ValuesByHand) {
   // mean of squares (9 + 16 + 0 + 0) / 4 = 6.25, root 2.5
   const Tensor y = rms_norm(f64({1, 4}, {3, -4, 0, 0}), f64({4}, {1, 2, 3, 4}), 0, Dtype::f64);
   EXPECT_THAT(y.to_vector<double>(), ::testing::ElementsAre(::testing::DoubleEq(1.2), ::testing::DoubleEq(-3.2), 0, 0));
@@ -22,12 +23,12 @@ TEST_F(RmsNorm, ValuesByHand) {
                                                            ::testing::FloatEq(2), 0));
 }
 
-TEST_F(RmsNorm, ZeroRowStaysZero) {
+TEST_P(RmsNorm, ZeroRowStaysZero) {
   EXPECT_THAT(rms_norm(f32({1, 3}, {0, 0, 0}), f32({3}, {1, 1, 1}), 1e-5, Dtype::f32).to_vector<float>(),
               ::testing::ElementsAre(0, 0, 0));
 }
 
-TEST_F(RmsNorm, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(RmsNorm, FloatAgainstDoubleAtEdgeSizes) {
   for (const int64_t rows : testing::edge_sizes) {
     for (const int64_t width : testing::edge_sizes) {
       const Tensor x = random_tensor(device_, {rows, width}, Dtype::f64, 1);
@@ -42,7 +43,7 @@ TEST_F(RmsNorm, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(RmsNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
+TEST_P(RmsNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
   const Tensor x = random_tensor(device_, {33, 257}, Dtype::f32, 3),
                gain = random_tensor(device_, {257}, Dtype::f32, 4);
   const Tensor direct = rms_norm(x, gain, 1e-5, Dtype::bf16);
@@ -50,7 +51,7 @@ TEST_F(RmsNorm, Bfloat16OutputIsTheRoundedFloatOutput) {
   EXPECT_EQ(direct.to_vector<bfloat16>(), rounded.to_vector<bfloat16>());
 }
 
-TEST_F(RmsNorm, HeadsAreRowsOfTheirOwn) {
+TEST_P(RmsNorm, HeadsAreRowsOfTheirOwn) {
   // columns 1 to 2 and 3 to 4 of each row; roots of the means of squares 5 and 1
   const Tensor x = f64({2, 6}, {9, 1, 7, -1, 1, 9, 9, 5, 5, 7, 1, 9});
   const auto y = rms_norm_heads(x, 1, 2, f64({2}, {1, 2}), 0).to_vector<double>();
@@ -69,7 +70,16 @@ TEST_F(RmsNorm, HeadsAreRowsOfTheirOwn) {
   }
 }
 
-TEST_F(RmsNorm, Refusals) {
+TEST_P(RmsNorm, CloseOnEveryDevice) {
+  testing::expect_close(device_, 1e-6, [](Device& device) {
+    const Tensor x = random_tensor(device, {33, 257}, Dtype::f32, 1),
+                 gain = random_tensor(device, {257}, Dtype::f32, 2);
+    const Tensor head_gain = random_tensor(device, {32}, Dtype::f32, 3);
+    return std::vector<Value>{rms_norm(x, gain, 1e-5, Dtype::f32), rms_norm_heads(x, 33, 7, head_gain, 1e-5)};
+  });
+}
+
+TEST_P(RmsNorm, Refusals) {
   const Tensor x = f32({2, 4}, std::vector<float>(8, 1.0f)), gain = f32({4}, {1, 1, 1, 1});
   EXPECT_REFUSED(rms_norm(x, f32({3}, {1, 1, 1}), 0, Dtype::f32), "rms_norm: a gain f32 [3]");
   EXPECT_REFUSED(rms_norm(x, f64({4}, {1, 1, 1, 1}), 0, Dtype::f32), "same dtype");

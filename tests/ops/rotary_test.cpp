@@ -1,24 +1,25 @@
 #include "ops/rotary/rotary.h"
 
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 using testing::to_double;
 using testing::worst_difference;
 
-class Rotary : public CpuTest {
+class Rotary : public DeviceTest {
  protected:
   RotaryTable table(Dtype dtype, int64_t first, int64_t positions, int64_t head_dim, RotaryPairs pairs,
                     double base = 10000) {
     return RotaryTable::make(device_, dtype, first, positions, rotary_frequencies(head_dim, base), pairs);
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, Rotary, testing::every_device, testing::device_name);
 
-TEST_F(Rotary, ValuesByHand) {
+TEST_P(Rotary, ValuesByHand) {
   // head_dim 4, base 100: pair 0 turns by the position, pair 1 by a tenth of it; position 2; one column behind the head
   const Tensor x = f64({1, 5}, {1, 0, 0, 1, 9});
   const auto y = rotary(x, 1, 4, table(Dtype::f64, 2, 1, 4, RotaryPairs::neighbours, 100)).to_vector<double>();
@@ -36,7 +37,7 @@ TEST_F(Rotary, ValuesByHand) {
   EXPECT_EQ(x.to_vector<double>(), (std::vector<double>{1, 0, 0, 1, 9}));  // somebody else holds x, so it is copied
 }
 
-TEST_F(Rotary, PositionsStartAnewInEachContext) {
+TEST_P(Rotary, PositionsStartAnewInEachContext) {
   const Tensor x = random_tensor(device_, {8, 12}, Dtype::f64, 1);
   const Tensor y = rotary(x, 2, 6, table(Dtype::f64, 3, 4, 6, RotaryPairs::neighbours));
   for (int64_t r = 0; r < 8; ++r) {
@@ -46,7 +47,7 @@ TEST_F(Rotary, PositionsStartAnewInEachContext) {
   }
 }
 
-TEST_F(Rotary, TurnsOnlyTheFirstElementsOfEachHead) {
+TEST_P(Rotary, TurnsOnlyTheFirstElementsOfEachHead) {
   // two heads of six elements, four of them turned: as heads of four, and the others as they were
   const Tensor x = random_tensor(device_, {3, 12}, Dtype::f64, 2);
   const auto before = x.to_vector<double>();
@@ -67,13 +68,13 @@ TEST_F(Rotary, TurnsOnlyTheFirstElementsOfEachHead) {
   }
 }
 
-TEST_F(Rotary, WritesInPlaceWhenNobodyElseHoldsTheInput) {
+TEST_P(Rotary, WritesInPlaceWhenNobodyElseHoldsTheInput) {
   Tensor x = random_tensor(device_, {2, 4}, Dtype::f32, 1);
   const void* memory = x.raw();
   EXPECT_EQ(rotary(std::move(x), 1, 4, table(Dtype::f32, 0, 2, 4, RotaryPairs::halves)).raw(), memory);
 }
 
-TEST_F(Rotary, FloatAgainstDoubleAtEdgeSizes) {
+TEST_P(Rotary, FloatAgainstDoubleAtEdgeSizes) {
   for (const RotaryPairs pairs : {RotaryPairs::neighbours, RotaryPairs::halves}) {
     for (const int64_t head_dim : {2, 6, 16, 30, 32, 34, 64, 128}) {
       for (const int64_t rows : testing::edge_sizes) {
@@ -88,7 +89,20 @@ TEST_F(Rotary, FloatAgainstDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(Rotary, Refusals) {
+// Products and sums without an exponential: the angles are the host's.
+TEST_P(Rotary, EqualBitsOnEveryDevice) {
+  for (const RotaryPairs pairs : {RotaryPairs::neighbours, RotaryPairs::halves}) {
+    for (const int64_t rows : {0, 33, 257}) {
+      testing::expect_equal_bits(device_, [&](Device& device) {
+        const std::vector<double> frequencies = rotary_frequencies(34, 10000);
+        const auto angles = RotaryTable::make(device, Dtype::f32, 2, rows == 0 ? 1 : rows, frequencies, pairs);
+        return std::vector<Value>{rotary(random_tensor(device, {rows, 130}, Dtype::f32, 1), 3, 40, angles)};
+      });
+    }
+  }
+}
+
+TEST_P(Rotary, Refusals) {
   const RotaryTable angles = table(Dtype::f32, 0, 2, 4, RotaryPairs::halves);
   const Tensor x = f32({2, 4}, std::vector<float>(8, 1.0f));
   EXPECT_REFUSED(rotary(x, 2, 4, angles), "rotary: 2 heads of 4 in rows f32 [2, 4]");
