@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
@@ -40,6 +41,7 @@ void declare(Options& options) {
   options.group("With which model");
   declare_beginning(options, "every context");
   declare_model(options);
+  declare_device(options);
 }
 
 std::vector<LoadedAutoencoder> load_all(const std::vector<std::string>& paths, const LanguageModel& model,
@@ -70,7 +72,7 @@ int measure_all(const Options& options) {
   const std::vector<std::string> paths = find_autoencoders(options.get_texts("sae"));
   CHECK(!paths.empty(), "name autoencoders, such as the folder of a sweep (see --help)");
   const std::string text = options.get_text("text"), output = options.get_text("output");
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
   const std::vector<LoadedAutoencoder> loaded = load_all(paths, model, *device);
   const Subject subject = subject_of(loaded.front(), model);

@@ -32,7 +32,7 @@ std::vector<LowerPart> run_lower_parts(const LanguageModel& model, ContextSource
     if (batches.empty()) break;
     const size_t first = parts.size();
     parts.resize(first + batches.size());
-    parallel_for(static_cast<int64_t>(batches.size()), 1, [&](int64_t i, int64_t) {
+    model.for_batches(static_cast<int64_t>(batches.size()), [&](int64_t i) {
       const auto at = static_cast<size_t>(i);
       parts[first + at] = run_lower_part(model, batches[at].ids, options.plan);
     });
@@ -111,7 +111,7 @@ DownstreamResults measure(const LanguageModel& model, ContextSource& text, const
   while (done < parts.size()) {
     const size_t count = std::min(parts.size() - done, static_cast<size_t>(threads()));
     std::vector<std::vector<std::vector<ReplacedLoss>>> losses(count);
-    parallel_for(static_cast<int64_t>(count), 1, [&](int64_t i, int64_t) {
+    model.for_batches(static_cast<int64_t>(count), [&](int64_t i) {
       const auto one = static_cast<size_t>(i);
       losses[one] = replaced_losses(model, parts[done + one], options.plan, means, substitutes);
     });

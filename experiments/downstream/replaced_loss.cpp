@@ -29,15 +29,19 @@ LowerPart run_lower_part(const LanguageModel& model, std::span<const int32_t> id
 
 namespace {
 
+void copy_row(const Tensor& from, int64_t from_row, Writable& to, int64_t to_row) {
+  const int64_t width = from.cols();
+  from.device().copy(to.data<float>() + to_row * width, from.data<float>() + from_row * width,
+                     static_cast<size_t>(width) * sizeof(float));
+}
+
 bool is_replaced(int64_t row, const ReplacementPlan& plan) { return row % plan.context_length >= plan.skip_positions; }
 
 /// The rows of `x` with those of `replacement` at the positions that are replaced.
 Tensor with_kept_positions(const Tensor& x, const Tensor& replacement, const ReplacementPlan& plan) {
   Writable out = replacement.clone().into_writable();
-  const int64_t width = x.cols();
   for (int64_t row = 0; row < x.rows(); ++row) {
-    if (is_replaced(row, plan)) continue;
-    std::copy_n(x.data<float>() + row * width, width, out.data<float>() + row * width);
+    if (!is_replaced(row, plan)) copy_row(x, row, out, row);
   }
   return std::move(out).freeze();
 }
@@ -45,9 +49,7 @@ Tensor with_kept_positions(const Tensor& x, const Tensor& replacement, const Rep
 /// Every row the same.
 Tensor repeated(const Tensor& row, int64_t rows) {
   Writable out = Tensor::empty(row.device(), {rows, row.elements()}, Dtype::f32);
-  for (int64_t r = 0; r < rows; ++r) {
-    std::copy_n(row.data<float>(), row.elements(), out.data<float>() + r * row.elements());
-  }
+  for (int64_t r = 0; r < rows; ++r) copy_row(row, 0, out, r);
   return std::move(out).freeze();
 }
 
@@ -66,18 +68,22 @@ Tensor reconstruct(const Autoencoder& autoencoder, const Tensor& x, const Replac
   const NormalisedRows normalised = normalise(x);
   const Value latents = encode(autoencoder, normalised.rows);
   const Tensor reconstruction = decode(autoencoder, latents);
-  const SparseRows pattern = sparse_rows("downstream", latents);
-  const float* values = stored_values(latents).data<float>();
+  const auto host = Device::open(DeviceKind::cpu);
+  const Value latents_here = to_device(latents, *host);
+  const SparseRows pattern = sparse_rows("downstream", latents_here);
+  const float* values = stored_values(latents_here).data<float>();
+  const std::vector<float> inputs = normalised.rows.to_vector<float>(), outputs = reconstruction.to_vector<float>();
+  const std::vector<float> mean = normalised_mean.to_vector<float>();
   const int64_t width = x.cols();
   for (int64_t row = 0; row < x.rows(); ++row) {
     if (!is_replaced(row, plan)) continue;
     ReplacedLoss& loss = losses[static_cast<size_t>(row / plan.context_length)];
-    const float* from = normalised.rows.data<float>() + row * width;
+    const float* from = inputs.data() + row * width;
     ++loss.rows;
     loss.active += static_cast<double>(
         std::count_if(values + pattern.begin(row), values + pattern.end(row), [](float value) { return value > 0; }));
-    loss.error += squared_distance(from, reconstruction.data<float>() + row * width, width);
-    loss.energy += squared_distance(from, normalised_mean.data<float>(), width);
+    loss.error += squared_distance(from, outputs.data() + row * width, width);
+    loss.energy += squared_distance(from, mean.data(), width);
   }
   return denormalise(reconstruction, normalised.mean, normalised.norm);
 }
@@ -135,7 +141,8 @@ std::vector<std::vector<ReplacedLoss>> replaced_losses(const LanguageModel& mode
   const auto rows = static_cast<int64_t>(part.ids.size());
   const Tensor target = targets(part, plan);
   const Tensor original = model.logits(run_upper_part(model, part, plan, part.activations));
-  const Tensor original_loss = cross_entropy(original, target);
+  const std::vector<int32_t> wanted = target.to_vector<int32_t>();
+  const std::vector<float> original_loss = cross_entropy(original, target).to_vector<float>();
   std::vector<std::vector<ReplacedLoss>> results;
   for (const Substitute& substitute : substitutes) {
     std::vector<ReplacedLoss> losses(static_cast<size_t>(rows / plan.context_length));
@@ -144,11 +151,11 @@ std::vector<std::vector<ReplacedLoss>> replaced_losses(const LanguageModel& mode
       const Tensor activations = substituted(substitute, part, plan, means, losses);
       logits = model.logits(run_upper_part(model, part, plan, activations));
     }
-    const Tensor loss = cross_entropy(logits, target), divergence = kl_divergence(original, logits);
-    for (int64_t row = 0; row < rows; ++row) {
-      if (target.data<int32_t>()[row] == no_target) continue;
-      add_row(losses[static_cast<size_t>(row / plan.context_length)], loss.data<float>()[row],
-              original_loss.data<float>()[row], divergence.data<float>()[row]);
+    const std::vector<float> loss = cross_entropy(logits, target).to_vector<float>();
+    const std::vector<float> divergence = kl_divergence(original, logits).to_vector<float>();
+    for (size_t row = 0; row < wanted.size(); ++row) {
+      if (wanted[row] == no_target) continue;
+      add_row(losses[row / static_cast<size_t>(plan.context_length)], loss[row], original_loss[row], divergence[row]);
     }
     for (ReplacedLoss& one : losses) {
       one.contexts = 1;
@@ -166,13 +173,15 @@ ActivationMeans activation_means(std::span<const LowerPart> parts, const Replace
   std::vector<double> own(static_cast<size_t>(width), 0.0), normalised(static_cast<size_t>(width), 0.0);
   int64_t count = 0;
   for (const LowerPart& part : parts) {
-    const Tensor rows = normalise(part.activations).rows;
-    for (int64_t row = 0; row < rows.rows(); ++row) {
+    const std::vector<float> before = part.activations.to_vector<float>();
+    const std::vector<float> after = normalise(part.activations).rows.to_vector<float>();
+    for (int64_t row = 0; row < part.activations.rows(); ++row) {
       if (!is_replaced(row, plan)) continue;
       ++count;
       for (int64_t i = 0; i < width; ++i) {
-        own[static_cast<size_t>(i)] += static_cast<double>(part.activations.data<float>()[row * width + i]);
-        normalised[static_cast<size_t>(i)] += static_cast<double>(rows.data<float>()[row * width + i]);
+        const auto at = static_cast<size_t>(row * width + i);
+        own[static_cast<size_t>(i)] += static_cast<double>(before[at]);
+        normalised[static_cast<size_t>(i)] += static_cast<double>(after[at]);
       }
     }
   }

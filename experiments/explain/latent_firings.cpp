@@ -15,11 +15,13 @@ LatentFirings::LatentFirings(const Autoencoder& autoencoder, const ActivationSto
                              const RowSelection& selection, Device& device)
     : rows_(selection.count()), begins_(static_cast<size_t>(autoencoder.options().latents) + 1, 0) {
   constexpr int64_t at_once = 1024;
+  const auto host = Device::open(DeviceKind::cpu);
   std::vector<int32_t> latent, row;
   std::vector<float> value;
   for (int64_t begin = 0; begin < rows_; begin += at_once) {
     const int64_t end = std::min(rows_, begin + at_once);
-    const Value latents = encode(autoencoder, normalise(store.gather(selection.rows(begin, end), device)).rows);
+    const Tensor rows = normalise(store.gather(selection.rows(begin, end), *host)).rows.to(device);
+    const Value latents = to_device(encode(autoencoder, rows), *host);
     const SparseRows sparse = sparse_rows("explain", latents);
     const float* values = stored_values(latents).data<float>();
     for (int64_t i = 0; i < end - begin; ++i) {
@@ -50,13 +52,15 @@ float LatentFirings::maximum(int64_t latent) const {
 
 std::string fingerprint(const Autoencoder& autoencoder) {
   const AutoencoderOptions& options = autoencoder.options();
+  const auto host = Device::open(DeviceKind::cpu);
   uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a over 32-bit words
   const auto add = [&](uint32_t word) { hash = (hash ^ word) * 0x100000001b3u; };
   add(static_cast<uint32_t>(options.activation));
   add(static_cast<uint32_t>(options.k));
   for (const Parameter* parameter : autoencoder.parameters()) {
-    const auto* words = static_cast<const uint32_t*>(parameter->value().raw());
-    for (int64_t i = 0; i < parameter->value().bytes() / 4; ++i) add(words[i]);
+    const Tensor value = parameter->value().to(*host);
+    const auto* words = static_cast<const uint32_t*>(value.raw());
+    for (int64_t i = 0; i < value.bytes() / 4; ++i) add(words[i]);
   }
   return fmt::format("{:016x}", hash);
 }

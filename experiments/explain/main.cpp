@@ -6,6 +6,7 @@
 
 #include "engine/error.h"
 #include "experiments/common/activation_data.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/progress.h"
@@ -58,6 +59,7 @@ void declare(Options& options) {
   declare_data_options(options);
   options.group("With which model");
   declare_model(options);
+  declare_device(options);
 }
 
 std::vector<int64_t> chosen_latents(const Options& options, const LatentFirings& firings, const std::string& name) {
@@ -106,7 +108,7 @@ void report(const std::vector<Explanation>& explanations, const LatentQueries& q
 int explain_sample(const Options& options) {
   apply_threads(options);
   catch_interrupts();
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const std::string sae_path = options.get_text("sae"), output = options.get_text("output");
   const LoadedAutoencoder loaded = load_autoencoder(sae_path, *device);
   const ActivationStore store(options.get_text("data") + "/" + options.get_text("split"));

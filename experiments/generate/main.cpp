@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "experiments/common/subject.h"
@@ -47,6 +48,7 @@ void declare(Options& options) {
   options.text("clamp", "", "LATENT=VALUE,...", "latents of it that are held at a value");
   options.group("With which model");
   declare_model(options);
+  declare_device(options);
 }
 
 /// The messages as SmolLM2 and other models with <|im_start|> were trained on them.
@@ -80,7 +82,7 @@ int generate(const Options& options) {
                    static_cast<uint64_t>(options.get_integer("seed"))});
 
   const auto start = std::chrono::steady_clock::now();
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
   const std::optional<Intervention> intervention = steering_option(options, model, *device);
   const Intervention* steered = intervention ? &*intervention : nullptr;
@@ -100,7 +102,7 @@ int generate(const Options& options) {
   const auto text_start = std::chrono::steady_clock::now();
   int64_t added = 0;
   while (added < wanted) {
-    const int32_t id = sampler.choose({logits.data<float>(), static_cast<size_t>(logits.cols())});
+    const int32_t id = sampler.choose(logits.to_vector<float>());
     const bool ends = id == model.tokenizer().end_of_turn() || id == model.tokenizer().end_of_text();
     if (ends && !options.get_flag("ignore-end")) break;
     fmt::print("{}", model.tokenizer().piece(id));

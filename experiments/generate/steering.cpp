@@ -12,8 +12,9 @@ std::optional<Intervention> steering(Autoencoder autoencoder, SitePlace place, s
     const int64_t kept = first_position == 0 ? 1 : 0;
     if (x.rows() == kept) return x;
     const Tensor changed = clamp_latents(*shared, clamps, x.slice_rows(kept, x.rows()));
+    Device& device = x.device();
     Writable rows = std::move(x).into_writable();
-    std::copy_n(changed.data<float>(), changed.elements(), rows.data<float>() + kept * changed.cols());
+    device.copy(rows.data<float>() + kept * changed.cols(), changed.raw(), static_cast<size_t>(changed.bytes()));
     return std::move(rows).freeze();
   };
   return Intervention{place, replace};

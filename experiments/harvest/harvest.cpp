@@ -40,13 +40,13 @@ void append(const Tensor& activations, const ContextBatch& batch, int64_t length
   for (size_t i = 0; i < batch.ids.size(); ++i) {
     positions.push_back(static_cast<uint16_t>(static_cast<int64_t>(i) % length));
   }
-  const float* rows = activations.data<float>();
+  const std::vector<float> rows = activations.to_vector<float>();
   const int64_t width = activations.cols();
+  const auto count = static_cast<size_t>(length);
   // context by context, so that a shard ends with one
   for (size_t at = 0; at < batch.ids.size(); at += static_cast<size_t>(length)) {
     if (first_context * length + static_cast<int64_t>(at) < sink.rows()) continue;
-    const auto count = static_cast<size_t>(length);
-    sink.append({rows + static_cast<int64_t>(at) * width, static_cast<size_t>(length * width)},
+    sink.append(std::span(rows).subspan(at * static_cast<size_t>(width), count * static_cast<size_t>(width)),
                 std::span(batch.ids).subspan(at, count), std::span(positions).subspan(at, count),
                 std::span(batch.documents).subspan(at, count));
   }
@@ -66,12 +66,12 @@ std::vector<ContextBatch> next_batches(ContextSource& source, const HarvestOptio
   return batches;
 }
 
-/// work(i) for each batch, in parallel.
+/// What work gives for each batch.
 template <class Work>
-auto run_batches(const std::vector<ContextBatch>& batches, Work&& work) {
+auto run_batches(const LanguageModel& model, const std::vector<ContextBatch>& batches, Work&& work) {
   std::vector<decltype(work(batches[0]))> results(batches.size());
-  parallel_for(static_cast<int64_t>(batches.size()), 1,
-               [&](int64_t i, int64_t) { results[static_cast<size_t>(i)] = work(batches[static_cast<size_t>(i)]); });
+  model.for_batches(static_cast<int64_t>(batches.size()),
+                    [&](int64_t i) { results[static_cast<size_t>(i)] = work(batches[static_cast<size_t>(i)]); });
   return results;
 }
 
@@ -101,7 +101,7 @@ HarvestResult harvest(const LanguageModel& model, ContextSource& source, const H
       break;
     }
     const Stopwatch model_time;
-    const auto activations = run_batches(batches, [&](const ContextBatch& batch) {
+    const auto activations = run_batches(model, batches, [&](const ContextBatch& batch) {
       return model.activations(model.tokens(batch.ids), length, options.places);
     });
     result.model_seconds += model_time.seconds();
@@ -131,16 +131,17 @@ double product_flops(const LanguageModel& model, const HarvestOptions& options) 
 }
 
 double product_peak(const LanguageModel& model, const HarvestOptions& options, Precision precision) {
-  const auto device = Device::open(DeviceKind::cpu);
+  Device& device = model.device();
   const int64_t rows = options.batch_contexts * options.context_length, width = model.sizes().width;
   const Shape shape = {2 * model.sizes().feed_forward, width};
-  const PackedMatrix weights = PackedMatrix::pack(normal_tensor(*device, shape, Dtype::f32, Philox(0, 0)), precision);
-  const Tensor x = normal_tensor(*device, {rows, width}, Dtype::f32, Philox(0, 1)).to(weights.input_dtype());
+  const PackedMatrix weights = PackedMatrix::pack(normal_tensor(device, shape, Dtype::f32, Philox(0, 0)), precision);
+  const Tensor x = normal_tensor(device, {rows, width}, Dtype::f32, Philox(0, 1)).to(weights.input_dtype());
   double best = std::numeric_limits<double>::infinity();
   const Stopwatch all;
   for (int run = 0; run < 5 || (all.seconds() < 0.5 && run < 1000); ++run) {
     const Stopwatch one;
-    parallel_for(threads(), 1, [&](int64_t, int64_t) { weights.product(x); });  // as harvest() deals out its batches
+    model.for_batches(threads(), [&](int64_t) { weights.product(x); });  // as harvest() deals out its batches
+    device.synchronize();
     best = std::min(best, one.seconds());
   }
   return 2.0 * threads() * static_cast<double>(rows) * static_cast<double>(shape.elements()) / best;
@@ -166,7 +167,7 @@ LossReport report_loss(const LanguageModel& model, ContextSource& source, const 
   for (int64_t done = 0; done < contexts && !interrupted();) {
     const std::vector<ContextBatch> batches = next_batches(source, options, contexts - done);
     if (batches.empty()) break;
-    const auto losses = run_batches(batches, [&](const ContextBatch& batch) {
+    const auto losses = run_batches(model, batches, [&](const ContextBatch& batch) {
       const Tensor residual = model.run_blocks(model.embed(model.tokens(batch.ids)), length, 0, model.sizes().layers);
       return model.next_token_loss(residual, batch.ids, length).to_vector<float>();
     });

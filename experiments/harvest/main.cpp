@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
@@ -61,6 +62,7 @@ void declare(Options& options) {
   options.group("With which model");
   declare_beginning(options, "every context of --text");
   declare_model(options);
+  declare_device(options);
   options.integer("batch", 8, "N", "contexts in one forward pass; every thread runs its own");
   options.flag("report-loss", "print the mean next-token loss, by source; runs the whole model on a sample");
   options.integer("loss-tokens", 16384, "N", "the size of that sample");
@@ -262,7 +264,7 @@ int run(const Options& options) {
   const bool report = options.get_flag("report-loss");
   CHECK(options.given("output") || report, "--output is needed (see --help)");
 
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
   HarvestOptions harvest_options;
   harvest_options.context_length = options.get_integer("context", 1, std::min<int64_t>(model.sizes().context, 65536));

@@ -49,23 +49,26 @@ Tensor clamp_latents(const Autoencoder& autoencoder, const std::vector<LatentCla
   CHECK(x.cols() == autoencoder.options().width, "clamp: rows of width {}, this autoencoder reads width {}", x.cols(),
         autoencoder.options().width);
   if (clamps.empty()) return x;
+  const auto host = Device::open(DeviceKind::cpu);
   const NormalisedRows normalised = normalise(x);
-  const Value latents = encode(autoencoder, normalised.rows);
+  const Value latents = to_device(encode(autoencoder, normalised.rows), *host);
   const SparseRows pattern = sparse_rows("clamp", latents);
   const float* values = stored_values(latents).data<float>();
+  const std::vector<float> norms = normalised.norm.to_vector<float>();
   const int64_t width = x.cols();
-  Writable steered = x.clone().into_writable();
-  float* out = steered.data<float>();
-  for (int64_t row = 0; row < x.rows(); ++row) {
-    const float norm = normalised.norm.data<float>()[row];
-    for (const LatentClamp& clamp : clamps) {
-      const float change = norm * (clamp.value - latent_of(pattern, values, row, clamp.latent));
+  std::vector<float> steered = x.to_vector<float>();
+  for (const LatentClamp& clamp : clamps) {
+    const std::vector<float> direction =
+        autoencoder.decoder().value().slice_rows(clamp.latent, clamp.latent + 1).to_vector<float>();
+    for (int64_t row = 0; row < x.rows(); ++row) {
+      const float change =
+          norms[static_cast<size_t>(row)] * (clamp.value - latent_of(pattern, values, row, clamp.latent));
       if (change == 0) continue;
-      const float* direction = autoencoder.decoder().value().data<float>() + clamp.latent * width;
-      for (int64_t i = 0; i < width; ++i) out[row * width + i] += change * direction[i];
+      float* out = steered.data() + row * width;
+      for (int64_t i = 0; i < width; ++i) out[i] += change * direction[static_cast<size_t>(i)];
     }
   }
-  return std::move(steered).freeze();
+  return Tensor::from(x.device(), x.shape(), steered);
 }
 
 }  // namespace sae

@@ -27,10 +27,7 @@ void normalise_row(T* values, int64_t width, T* mean, T* norm) {
   *norm = length;
 }
 
-}  // namespace
-
-NormalisedRows normalise(const Tensor& x) {
-  if (x.device().kind() != DeviceKind::cpu) refuse_device("normalise", x.device().kind());
+NormalisedRows normalise_on_cpu(const Tensor& x) {
   Writable rows = Tensor::empty(x.device(), {x.rows(), x.cols()}, x.dtype());
   Writable mean = Tensor::empty(x.device(), {x.rows()}, x.dtype());
   Writable norm = Tensor::empty(x.device(), {x.rows()}, x.dtype());
@@ -47,9 +44,7 @@ NormalisedRows normalise(const Tensor& x) {
   return {std::move(rows).freeze(), std::move(mean).freeze(), std::move(norm).freeze()};
 }
 
-Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm) {
-  CHECK(mean.elements() == y.rows() && norm.elements() == y.rows(), "denormalise: {} rows, {} means, {} norms",
-        y.rows(), mean.elements(), norm.elements());
+Tensor denormalise_on_cpu(const Tensor& y, const Tensor& mean, const Tensor& norm) {
   Writable out = Tensor::empty(y.device(), y.shape(), y.dtype());
   visit_real("denormalise", y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -60,6 +55,25 @@ Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm) {
     }
   });
   return std::move(out).freeze();
+}
+
+}  // namespace
+
+NormalisedRows normalise(const Tensor& x) {
+  Device& device = x.device();
+  if (device.kind() == DeviceKind::cpu) return normalise_on_cpu(x);
+  const auto host = Device::open(DeviceKind::cpu);
+  const NormalisedRows normalised = normalise_on_cpu(x.to(*host));
+  return {normalised.rows.to(device), normalised.mean.to(device), normalised.norm.to(device)};
+}
+
+Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm) {
+  CHECK(mean.elements() == y.rows() && norm.elements() == y.rows(), "denormalise: {} rows, {} means, {} norms",
+        y.rows(), mean.elements(), norm.elements());
+  Device& device = y.device();
+  if (device.kind() == DeviceKind::cpu) return denormalise_on_cpu(y, mean, norm);
+  const auto host = Device::open(DeviceKind::cpu);
+  return denormalise_on_cpu(y.to(*host), mean.to(*host), norm.to(*host)).to(device);
 }
 
 void normalise_in_place(float* x, int64_t rows, int64_t width) {

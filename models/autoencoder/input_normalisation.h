@@ -12,6 +12,7 @@ struct NormalisedRows {
   Tensor norm;  // [rows]
 };
 
+/// On any device; done by the processor, which another device's rows come and go for.
 NormalisedRows normalise(const Tensor& x);
 /// y * norm + mean for each row.
 Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm);

@@ -26,7 +26,7 @@ Variable stored_as(LatentLayout layout, Variable y) {
 /// The one threshold of a batch_topk autoencoder, for every column.
 Tensor threshold_row(const Weights& weights, int64_t latents) {
   const Tensor& threshold = require_dense("threshold", weights.named("threshold").value);
-  const double value = threshold.to(Dtype::f64).data<double>()[0];
+  const double value = threshold.to(Dtype::f64).item<double>();
   CHECK(value > 0,
         "this autoencoder chooses its latents in the whole batch, and the threshold that replaces the batch outside "
         "training was never measured; call measure_threshold first");

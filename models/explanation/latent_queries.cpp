@@ -70,7 +70,10 @@ std::vector<Batch> cut(std::span<const Text> texts) {
 Tensor rows_of(const Tensor& x, const std::vector<int64_t>& rows) {
   Writable some = Tensor::empty(x.device(), {static_cast<int64_t>(rows.size()), x.cols()}, Dtype::f32);
   float* to = some.data<float>();
-  for (const int64_t row : rows) to = std::copy_n(x.data<float>() + row * x.cols(), x.cols(), to);
+  for (const int64_t row : rows) {
+    x.device().copy(to, x.data<float>() + row * x.cols(), static_cast<size_t>(x.cols()) * sizeof(float));
+    to += x.cols();
+  }
   return std::move(some).freeze();
 }
 
@@ -117,9 +120,10 @@ std::vector<float> LatentQueries::answer(std::span<const ActivationQuery> querie
   const std::vector<Text> texts = distinct_texts(queries);
   const std::vector<Batch> batches = cut(texts);
   std::vector<float> answers(queries.size(), 0.0f);
-  parallel_for(static_cast<int64_t>(batches.size()), 1, [&](int64_t i, int64_t) {
+  const auto host = Device::open(DeviceKind::cpu);
+  model_.for_batches(static_cast<int64_t>(batches.size()), [&](int64_t i) {
     const Batch batch = batches[static_cast<size_t>(i)];
-    const Value latents = encode(autoencoder_, normalise(run_texts(model_, place_, batch)).rows);
+    const Value latents = to_device(encode(autoencoder_, normalise(run_texts(model_, place_, batch)).rows), *host);
     const SparseRows rows = sparse_rows("explain", latents);
     const float* values = stored_values(latents).data<float>();
     for (size_t row = 0; row < batch.size(); ++row) {

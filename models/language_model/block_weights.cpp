@@ -56,6 +56,14 @@ void WeightLoader::read_transposed(const StoredTensor& tensor, T* to) const {
   });
 }
 
+template <class Fill>
+Tensor WeightLoader::filled(int64_t rows, int64_t cols, Dtype dtype, Fill&& fill) {
+  Device& here = device_.kind() == DeviceKind::cpu ? device_ : *host_;
+  Writable values = Tensor::empty(here, {rows, cols}, dtype);
+  dtype == Dtype::bf16 ? fill(values.data<bfloat16>()) : fill(values.data<float>());
+  return std::move(values).freeze().to(device_);
+}
+
 /// All are checked before room is made.
 Tensor WeightLoader::stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order) {
   std::vector<const StoredTensor*> tensors;
@@ -65,15 +73,12 @@ Tensor WeightLoader::stacked(const std::vector<Part>& parts, int64_t inputs, Dty
     tensors.push_back(&use(part.name + ".weight", shape));
     total += part.rows;
   }
-  Writable all = Tensor::empty(device_, {total, inputs}, dtype);
-  const auto read_all = [&](auto* to) {
+  return filled(total, inputs, dtype, [&](auto* to) {
     for (const StoredTensor* tensor : tensors) {
       form_.transposed ? read_transposed(*tensor, to) : read_rows(*tensor, order, to);
       to += tensor->shape.elements();
     }
-  };
-  dtype == Dtype::bf16 ? read_all(all.data<bfloat16>()) : read_all(all.data<float>());
-  return std::move(all).freeze();
+  });
 }
 
 Tensor WeightLoader::biases(const std::vector<Part>& parts, Rows order) {
@@ -90,7 +95,7 @@ Tensor WeightLoader::biases(const std::vector<Part>& parts, Rows order) {
 
 PackedMatrix WeightLoader::product(const std::vector<Part>& parts, int64_t inputs, bool biased, Rows order) {
   // in the packed copy's own dtype: no weight ever stands in memory in more bytes than it is kept in
-  const Tensor weights = stacked(parts, inputs, PackedMatrix::packed_dtype(precision_), order);
+  const Tensor weights = stacked(parts, inputs, PackedMatrix::packed_dtype(device_, precision_), order);
   return PackedMatrix::pack(weights, precision_, biased ? biases(parts, order) : Tensor());
 }
 
@@ -110,21 +115,14 @@ NormWeights WeightLoader::norm(const std::string& name) {
 
 Tensor WeightLoader::matrix(const std::string& name, int64_t rows, int64_t cols) {
   const StoredTensor& tensor = use(name + ".weight", {rows, cols});
-  Writable values = Tensor::empty(device_, {rows, cols}, Dtype::f32);
-  read_rows(tensor, Rows::in_order, values.data<float>());
-  return std::move(values).freeze();
+  return filled(rows, cols, Dtype::f32, [&](auto* to) { read_rows(tensor, Rows::in_order, to); });
 }
 
 PackedMatrix WeightLoader::packed(const std::string& name, int64_t rows, int64_t cols) {
   const StoredTensor& tensor = use(name + ".weight", {rows, cols});
-  const Dtype dtype = PackedMatrix::packed_dtype(precision_);
-  Writable values = Tensor::empty(device_, {rows, cols}, dtype);
-  if (dtype == Dtype::bf16) {
-    read_rows(tensor, Rows::in_order, values.data<bfloat16>());
-  } else {
-    read_rows(tensor, Rows::in_order, values.data<float>());
-  }
-  return PackedMatrix::pack(std::move(values).freeze(), precision_);
+  const Tensor values = filled(rows, cols, PackedMatrix::packed_dtype(device_, precision_),
+                               [&](auto* to) { read_rows(tensor, Rows::in_order, to); });
+  return PackedMatrix::pack(values, precision_);
 }
 
 BlockWeights WeightLoader::block(int64_t layer) {

@@ -31,7 +31,7 @@ struct BlockWeights {
 class WeightLoader {
  public:
   WeightLoader(const ModelFile& file, const ModelForm& form, Device& device, Precision precision)
-      : file_(file), form_(form), device_(device), precision_(precision) {}
+      : file_(file), form_(form), device_(device), host_(Device::open(DeviceKind::cpu)), precision_(precision) {}
 
   BlockWeights block(int64_t layer);
   NormWeights norm(const std::string& name);
@@ -51,6 +51,9 @@ class WeightLoader {
     int64_t rows;
   };
   PackedMatrix product(const std::vector<Part>& parts, int64_t inputs, bool biased, Rows order = Rows::in_order);
+  /// `rows` x `cols` of `dtype`, filled in the host's memory by fill(elements), on the device.
+  template <class Fill>
+  Tensor filled(int64_t rows, int64_t cols, Dtype dtype, Fill&& fill);
   Tensor stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order);
   Tensor biases(const std::vector<Part>& parts, Rows order);
   Tensor gain(const std::string& name, int64_t width);
@@ -63,6 +66,7 @@ class WeightLoader {
   const ModelFile& file_;
   const ModelForm& form_;
   Device& device_;
+  std::unique_ptr<Device> host_;  // where a matrix is decoded if the device is not the cpu
   Precision precision_;
   std::set<std::string, std::less<>> used_;  // under the file's own names
 };

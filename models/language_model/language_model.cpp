@@ -171,7 +171,7 @@ Tensor LanguageModel::next_token_loss(const Tensor& residual, std::span<const in
     const int64_t end = std::min(rows, begin + logits_rows);
     const Tensor some =
         cross_entropy(logits(residual.slice_rows(begin, end)), target.with_shape({rows, 1}).slice_rows(begin, end));
-    std::copy_n(some.data<float>(), end - begin, losses.data<float>() + begin);
+    device_->copy(losses.data<float>() + begin, some.raw(), static_cast<size_t>(some.bytes()));
   }
   return std::move(losses).freeze();
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/parallel.h"
 #include "models/language_model/tokenizer.h"
 #include "models/language_model/transformer.h"
 
@@ -36,6 +37,7 @@ class LanguageModel {
   /// "SmolLM2-135M-Instruct, Q4_1 dequantised": what plots and stores call it. The quantisation is that of most
   /// weights.
   const std::string& title() const { return title_; }
+  Device& device() const { return *device_; }
   const ModelSizes& sizes() const { return transformer_->sizes(); }
   /// Columns of the activations at a site.
   int64_t width_of(Site site) const { return transformer_->width_of(site); }
@@ -46,6 +48,17 @@ class LanguageModel {
 
   /// Contexts of `length` tokens, one after the other, as a tensor of ids. Throws on ids that the model does not have.
   Tensor tokens(std::span<const int32_t> ids) const;
+
+  /// Calls work(i) for each of `batches` forward passes that do not depend on each other: on the cpu on several threads
+  /// at once, each pass the work of one; elsewhere one after the other, since a device runs one at a time.
+  template <class Work>
+  void for_batches(int64_t batches, Work&& work) const {
+    if (device_->kind() == DeviceKind::cpu) {
+      parallel_for(batches, 1, [&](int64_t i, int64_t) { work(i); });
+    } else {
+      for (int64_t i = 0; i < batches; ++i) work(i);
+    }
+  }
 
   // The forward pass in its parts, so that activations may be read, and the residual stream changed, between blocks.
   // Rows are contexts of `length` positions, one after the other; a batch's results do not depend on its other rows.

@@ -86,20 +86,28 @@ Transformer::Transformer(std::shared_ptr<const ModelFile> file, Device& device, 
 
 Tensor Transformer::embed(const Tensor& ids) const {
   const int64_t rows = ids.elements(), width = sizes().width;
-  const int32_t* id = ids.data<int32_t>();
-  for (int64_t r = 0; r < rows; ++r) {
+  const std::vector<int32_t> id = ids.to_vector<int32_t>();
+  for (size_t r = 0; r < id.size(); ++r) {
     CHECK(0 <= id[r] && id[r] < sizes().vocabulary, "token {} at place {}; the embedding has {} rows", id[r], r,
           sizes().vocabulary);
   }
-  Writable y = Tensor::empty(ids.device(), {rows, width}, Dtype::f32);
-  float* to = y.data<float>();
   const auto scale = static_cast<float>(form_.embedding_scale);
-  parallel_for(rows, grain_for(4 * width), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      embedding_->read_row(id[r], to + r * width);
-      for (int64_t j = 0; scale != 1.0f && j < width; ++j) to[r * width + j] *= scale;
-    }
-  });
+  const auto decode = [&](float* to) {
+    parallel_for(rows, grain_for(4 * width), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        embedding_->read_row(id[static_cast<size_t>(r)], to + r * width);
+        for (int64_t j = 0; scale != 1.0f && j < width; ++j) to[r * width + j] *= scale;
+      }
+    });
+  };
+  Device& device = ids.device();
+  if (device.kind() != DeviceKind::cpu) {
+    std::vector<float> vectors(static_cast<size_t>(rows * width));
+    decode(vectors.data());
+    return Tensor::from(device, {rows, width}, vectors);
+  }
+  Writable y = Tensor::empty(device, {rows, width}, Dtype::f32);
+  decode(y.data<float>());
   return std::move(y).freeze();
 }
 

@@ -8,8 +8,8 @@
 #include "experiments/harvest/import_matrix.h"
 #include "models/language_model/gguf.h"
 #include "tests/models/reference_llama.h"
+#include "tests/support/devices.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/tensors.h"
 
 namespace sae {
 namespace {
@@ -22,9 +22,10 @@ constexpr int64_t length = 8;
 constexpr int32_t end_of_text = 0;
 
 /// A tiny model with the letters a to o, "ab", and the end-of-text token.
-class Harvest : public testing::CpuTest {
+template <class Base>
+class WithModel : public Base {
  protected:
-  Harvest() {
+  WithModel() {
     GgufWriter file = reference_.write(9);
     file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "smollm");
     std::vector<std::string> vocabulary = {"<|endoftext|>"};
@@ -32,7 +33,7 @@ class Harvest : public testing::CpuTest {
     vocabulary.emplace_back("ab");
     file.texts("tokenizer.ggml.tokens", vocabulary).texts("tokenizer.ggml.merges", {"a b"});
     model_ = std::make_unique<LanguageModel>(
-        LanguageModel::load(folder_.write("tiny.Q4_1.gguf", file.bytes()), device_, Precision::f32));
+        LanguageModel::load(folder_.write("tiny.Q4_1.gguf", file.bytes()), this->device_, Precision::f32));
     options_.context_length = length;
     options_.batch_contexts = 3;
     options_.places = {{1, Site::resid_mid}};
@@ -60,7 +61,8 @@ class Harvest : public testing::CpuTest {
   std::vector<float> all_rows(const ActivationStore& store) {
     std::vector<int64_t> rows(static_cast<size_t>(store.rows()));
     std::iota(rows.begin(), rows.end(), 0);
-    return store.gather(rows, device_).to_vector<float>();
+    const Tensor gathered = store.gather(rows, this->device_);
+    return gathered.to_vector<float>();
   }
 
   TemporaryFolder folder_;
@@ -68,6 +70,9 @@ class Harvest : public testing::CpuTest {
   std::unique_ptr<LanguageModel> model_;
   HarvestOptions options_;
 };
+class Harvest : public WithModel<testing::CpuTest> {};
+class HarvestOnDevices : public WithModel<testing::DeviceTest> {};
+INSTANTIATE_TEST_SUITE_P(Devices, HarvestOnDevices, testing::every_device, testing::device_name);
 
 TEST_F(Harvest, DocumentsAreJoinedWithTheSeparator) {
   const auto source = text_contexts({{"x", "cde"}, {"y", "fg"}, {"z", "hijklmno"}}, model_->tokenizer(), 4);
@@ -106,7 +111,7 @@ TEST_F(Harvest, HowManyAreAskedForAtOnceDoesNotMatter) {
   EXPECT_EQ(ids, all.ids);
 }
 
-TEST_F(Harvest, RowsAreWhatTheModelSees) {
+TEST_P(HarvestOnDevices, RowsAreWhatTheModelSees) {
   const auto source = letters(3, 40);
   const auto out = sink("store");
   const HarvestResult result = harvest(*model_, *source, options_, {out.get()});

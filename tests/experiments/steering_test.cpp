@@ -1,17 +1,17 @@
 #include "experiments/generate/steering.h"
 
 #include "models/autoencoder/input_normalisation.h"
+#include "tests/models/initialised_autoencoder.h"
 #include "tests/models/tiny_model.h"
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-class Steering : public testing::CpuTest {
+class Steering : public testing::DeviceTest {
  protected:
   Autoencoder autoencoder() {
-    return Autoencoder::initialise({.width = 64, .latents = 100, .k = 6},
-                                   testing::random_tensor(device_, {64}, Dtype::f32, 3), 1);
+    return testing::initialised_autoencoder(device_, {.width = 64, .latents = 100, .k = 6}, 1);
   }
   /// The scores after each of three pieces of a text.
   std::vector<std::vector<float>> scores(const Intervention* intervention) {
@@ -27,7 +27,8 @@ class Steering : public testing::CpuTest {
     const Autoencoder sae = autoencoder();
     const SitePlace place = {0, Site::resid_post};
     const Tensor rows = model_.activations(model_.tokens(std::vector<int32_t>{3, 1, 4, 1, 5, 9}), 6, {&place, 1})[0];
-    const Value latents = encode(sae, normalise(rows).rows);
+    const auto host = Device::open(DeviceKind::cpu);
+    const Value latents = to_device(encode(sae, normalise(rows).rows), *host);
     const SparseRows pattern = sparse_rows("test", latents);
     for (int32_t latent = 0; latent < 100; ++latent) {
       if (std::find(pattern.index, pattern.index + pattern.stored(), latent) == pattern.index + pattern.stored()) {
@@ -39,15 +40,16 @@ class Steering : public testing::CpuTest {
   const testing::TinyModel tiny_;
   const LanguageModel model_ = tiny_.load(device_);
 };
+INSTANTIATE_TEST_SUITE_P(Devices, Steering, testing::every_device, testing::device_name);
 
-TEST_F(Steering, WithoutClampsNoBitChanges) {
+TEST_P(Steering, WithoutClampsNoBitChanges) {
   EXPECT_FALSE(steering(autoencoder(), {0, Site::resid_post}, {}));
   // and a latent held at what it is anyway: the model takes the way through the intervention
   const auto held = steering(autoencoder(), {0, Site::resid_post}, {{silent_latent(), 0.0f}});
   EXPECT_EQ(scores(&*held), scores(nullptr));
 }
 
-TEST_F(Steering, ClampsChangeEverythingButTheFirstPosition) {
+TEST_P(Steering, ClampsChangeEverythingButTheFirstPosition) {
   const auto held = steering(autoencoder(), {0, Site::resid_post}, {{7, 5.0f}});
   const auto steered = scores(&*held), plain = scores(nullptr);
   EXPECT_EQ(steered[0], plain[0]);
@@ -55,7 +57,7 @@ TEST_F(Steering, ClampsChangeEverythingButTheFirstPosition) {
   EXPECT_NE(steered[2], plain[2]);
 }
 
-TEST_F(Steering, HoldsTheLatentAtItsPlace) {
+TEST_P(Steering, HoldsTheLatentAtItsPlace) {
   const Autoencoder sae = autoencoder();
   const auto held = steering(autoencoder(), {1, Site::resid_post}, {{7, 5.0f}});
   const Tensor ids = model_.tokens(std::vector<int32_t>{3, 1, 4, 1});

@@ -5,7 +5,7 @@
 
 #include "engine/files/safetensors.h"
 #include "models/language_model/language_model.h"
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
@@ -41,59 +41,80 @@ double worst_row_difference(const Tensor& actual, const Tensor& expected) {
   return worst;
 }
 
-class ArchitecturesTest : public testing::CpuTest, public ::testing::WithParamInterface<GoldenModel> {
- protected:
-  LanguageModel load(Precision precision = Precision::f32) {
-    return LanguageModel::load(GetParam().path(), device_, precision);
-  }
-  Tensor golden(const std::string& name) { return golden_.read(device_, name); }
+/// A golden model on a device, and what transformers computed.
+class Golden {
+ public:
+  Golden(const GoldenModel& model, Device& device)
+      : path_(model.path()),
+        device_(device),
+        file_(fmt::format("{}/models/{}/expected.safetensors", SAE_GOLDEN, model.name)),
+        ids_(tensor("tokens").to_vector<int32_t>()),
+        length_(tensor("tokens").cols()) {}
 
-  const SafetensorsFile golden_{fmt::format("{}/models/{}/expected.safetensors", SAE_GOLDEN, GetParam().name)};
-  const std::vector<int32_t> ids_ = golden("tokens").to_vector<int32_t>();
-  const int64_t length_ = golden("tokens").cols();
+  LanguageModel load(Precision precision = Precision::f32) { return LanguageModel::load(path_, device_, precision); }
+
+  void check_every_site_of_every_block() {
+    const LanguageModel model = load();
+    const int64_t layers = model.sizes().layers;
+    std::vector<SitePlace> places;
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      for (const Site site : all_sites) places.push_back({layer, site});
+    }
+    std::vector<Tensor> found;
+    const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, layers, places, &found);
+    for (size_t i = 0; i < places.size(); ++i) {
+      const std::string name = fmt::format("{}.{}", name_of(places[i].site), places[i].layer);
+      EXPECT_LT(worst_row_difference(found[i], tensor(name)), 1e-5) << name;
+      EXPECT_EQ(found[i].cols(), model.width_of(places[i].site)) << name;
+    }
+    EXPECT_LT(worst_row_difference(model.logits(residual), tensor("logits")), 1e-5);
+
+    // what is read on the way changes nothing: without it, products are added to the residual stream as they are made
+    const Tensor plain = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, layers);
+    EXPECT_LT(worst_row_difference(plain, residual), 1e-6);
+  }
+
+  void check_extending_a_cache() {
+    const LanguageModel model = load();
+    const std::span<const int32_t> text = std::span(ids_).first(static_cast<size_t>(length_));
+    KeyValueCache cache = model.make_cache(length_);
+    int64_t at = 0;
+    for (const int64_t count : {5, 1, 1, 5}) {
+      const Tensor next = model.extend(cache, text.subspan(static_cast<size_t>(at), static_cast<size_t>(count)));
+      at += count;
+      EXPECT_LT(worst_row_difference(next, tensor("logits").slice_rows(at - 1, at)), 1e-5) << at;
+    }
+  }
+
+  void check_bfloat16_products() {
+    const LanguageModel model = load(Precision::bf16);
+    const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, model.sizes().layers);
+    EXPECT_LT(worst_row_difference(model.logits(residual), tensor("logits")), 0.1);
+  }
+
+ private:
+  Tensor tensor(const std::string& name) const { return file_.read(device_, name); }
+
+  std::string path_;
+  Device& device_;
+  SafetensorsFile file_;
+  std::vector<int32_t> ids_;
+  int64_t length_;
 };
 
-TEST_P(ArchitecturesTest, AgreesWithTransformersAtEverySiteOfEveryBlock) {
-  const LanguageModel model = load();
-  const int64_t layers = model.sizes().layers;
-  std::vector<SitePlace> places;
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    for (const Site site : all_sites) places.push_back({layer, site});
-  }
-  std::vector<Tensor> found;
-  const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, layers, places, &found);
-  for (size_t i = 0; i < places.size(); ++i) {
-    const std::string name = fmt::format("{}.{}", name_of(places[i].site), places[i].layer);
-    EXPECT_LT(worst_row_difference(found[i], golden(name)), 1e-5) << name;
-    EXPECT_EQ(found[i].cols(), model.width_of(places[i].site)) << name;
-  }
-  EXPECT_LT(worst_row_difference(model.logits(residual), golden("logits")), 1e-5);
+class ArchitecturesTest : public testing::CpuTest, public ::testing::WithParamInterface<GoldenModel> {
+ protected:
+  Golden golden_{GetParam(), device_};
+};
 
-  // what is read on the way changes nothing: without it, products are added to the residual stream as they are made
-  const Tensor plain = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, layers);
-  EXPECT_LT(worst_row_difference(plain, residual), 1e-6);
-}
+TEST_P(ArchitecturesTest, AgreesWithTransformersAtEverySiteOfEveryBlock) { golden_.check_every_site_of_every_block(); }
 
-TEST_P(ArchitecturesTest, ExtendingACacheAgreesWithTheWholeText) {
-  const LanguageModel model = load();
-  const std::span<const int32_t> text = std::span(ids_).first(static_cast<size_t>(length_));
-  KeyValueCache cache = model.make_cache(length_);
-  int64_t at = 0;
-  for (const int64_t count : {5, 1, 1, 5}) {
-    const Tensor next = model.extend(cache, text.subspan(static_cast<size_t>(at), static_cast<size_t>(count)));
-    at += count;
-    EXPECT_LT(worst_row_difference(next, golden("logits").slice_rows(at - 1, at)), 1e-5) << at;
-  }
-}
+TEST_P(ArchitecturesTest, ExtendingACacheAgreesWithTheWholeText) { golden_.check_extending_a_cache(); }
 
-TEST_P(ArchitecturesTest, Bfloat16ProductsAreClose) {
-  const LanguageModel model = load(Precision::bf16);
-  const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, model.sizes().layers);
-  EXPECT_LT(worst_row_difference(model.logits(residual), golden("logits")), 0.1);
-}
+TEST_P(ArchitecturesTest, Bfloat16ProductsAreClose) { golden_.check_bfloat16_products(); }
 
 TEST_P(ArchitecturesTest, TheTokenizerComesWithTheModel) {
-  LanguageModel model = load();
+  LanguageModel model = golden_.load();
   EXPECT_EQ(model.tokenizer().decode(model.tokenizer().encode("the end, and then.")), "the end, and then.");
   EXPECT_EQ(model.tokenizer().end_of_text(), 0);
   EXPECT_EQ(model.name(), GetParam().detail.empty() ? GetParam().name : "model");
@@ -102,6 +123,22 @@ TEST_P(ArchitecturesTest, TheTokenizerComesWithTheModel) {
 INSTANTIATE_TEST_SUITE_P(Models, ArchitecturesTest, ::testing::ValuesIn(golden_models()), [](const auto& test) {
   return test.param.name + (test.param.detail.empty() ? "_folder" : "_gguf");
 });
+
+// The same on the devices of the kernels; from one format, since the weights are then the same.
+class ArchitecturesOnDevices : public testing::DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, ArchitecturesOnDevices, ::testing::Values(DeviceKind::simt, DeviceKind::cuda),
+                         testing::device_name);
+
+TEST_P(ArchitecturesOnDevices, AgreeWithTransformers) {
+  for (const GoldenModel& model : golden_models()) {
+    if (!model.detail.empty()) continue;
+    SCOPED_TRACE(model.name);
+    Golden golden(model, device_);
+    golden.check_every_site_of_every_block();
+    golden.check_extending_a_cache();
+    golden.check_bfloat16_products();
+  }
+}
 
 }  // namespace
 }  // namespace sae

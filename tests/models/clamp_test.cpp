@@ -1,19 +1,21 @@
 #include "models/autoencoder/clamp.h"
 
 #include "models/autoencoder/input_normalisation.h"
-#include "tests/support/tensors.h"
+#include "tests/models/initialised_autoencoder.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
-class Clamp : public testing::CpuTest {
+class Clamp : public testing::DeviceTest {
  protected:
   Autoencoder make(Activation activation) {
-    return Autoencoder::initialise({.width = 12, .latents = 20, .activation = activation, .k = 4},
-                                   testing::random_tensor(device_, {12}, Dtype::f32, 3), 1);
+    return testing::initialised_autoencoder(device_, {.width = 12, .latents = 20, .activation = activation, .k = 4}, 1);
   }
   /// Latents [rows, 20] as a dense matrix.
-  static std::vector<double> dense(const Value& latents) {
+  static std::vector<double> dense(const Value& computed) {
+    const auto host = Device::open(DeviceKind::cpu);
+    const Value latents = to_device(computed, *host);
     const SparseRows pattern = sparse_rows("test", latents);
     std::vector<double> values(static_cast<size_t>(pattern.rows * 20), 0.0);
     for (int64_t row = 0; row < pattern.rows; ++row) {
@@ -24,29 +26,32 @@ class Clamp : public testing::CpuTest {
     return values;
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, Clamp, testing::every_device, testing::device_name);
 
-TEST_F(Clamp, AddsTheDifferenceOfTheTwoReconstructions) {
+TEST_P(Clamp, AddsTheDifferenceOfTheTwoReconstructions) {
   for (const Activation activation : {Activation::topk, Activation::relu}) {
     const Autoencoder autoencoder = make(activation);
     const Tensor x = testing::random_tensor(device_, {5, 12}, Dtype::f32, 7);
     const NormalisedRows normalised = normalise(x);
     const std::vector<double> before = dense(encode(autoencoder, normalised.rows));
     const Tensor steered = clamp_latents(autoencoder, {{3, 0.75f}, {11, 0.0f}}, x);
+    const auto before_it = x.to_vector<float>(), after = steered.to_vector<float>();
+    const auto norms = normalised.norm.to_vector<float>(), decoder = autoencoder.decoder().value().to_vector<float>();
     for (size_t row = 0; row < 5; ++row) {
       for (size_t i = 0; i < 12; ++i) {
-        double expected = static_cast<double>(x.data<float>()[row * 12 + i]);
+        double expected = static_cast<double>(before_it[row * 12 + i]);
         for (const auto& [latent, value] : {std::pair<size_t, double>{3, 0.75}, {11, 0}}) {
-          expected += static_cast<double>(normalised.norm.data<float>()[row]) * (value - before[row * 20 + latent]) *
-                      static_cast<double>(autoencoder.decoder().value().data<float>()[latent * 12 + i]);
+          expected += static_cast<double>(norms[row]) * (value - before[row * 20 + latent]) *
+                      static_cast<double>(decoder[latent * 12 + i]);
         }
-        EXPECT_NEAR(steered.data<float>()[row * 12 + i], expected, 1e-6);
+        EXPECT_NEAR(after[row * 12 + i], expected, 1e-6);
       }
     }
     EXPECT_NE(steered.to_vector<float>(), x.to_vector<float>());
   }
 }
 
-TEST_F(Clamp, NothingToClampChangesNoBit) {
+TEST_P(Clamp, NothingToClampChangesNoBit) {
   const Autoencoder autoencoder = make(Activation::topk);
   const Tensor x = testing::random_tensor(device_, {5, 12}, Dtype::f32, 7);
   EXPECT_EQ(clamp_latents(autoencoder, {}, x).to_vector<float>(), x.to_vector<float>());
@@ -58,7 +63,7 @@ TEST_F(Clamp, NothingToClampChangesNoBit) {
             first.to_vector<float>());
 }
 
-TEST_F(Clamp, Parsing) {
+TEST_P(Clamp, Parsing) {
   const AutoencoderOptions options = {.width = 4, .latents = 100};
   EXPECT_TRUE(parse_clamps("", options).empty());
   const auto clamps = parse_clamps("12=0.5,0=-2", options);
