@@ -69,8 +69,8 @@ class Transformer {
   /// Columns of what is read at a site.
   int64_t width_of(Site site) const { return site == Site::mlp_hidden ? sizes().feed_forward : sizes().width; }
 
-  /// ids i32 [rows] to vectors f32 [rows, width]. Rows are decoded from the file, which stays open, by
-  /// the processor, for which it waits for the ids.
+  /// ids i32 [rows] to vectors f32 [rows, width]. Rows are decoded from the file, which stays open, by the
+  /// processor, which waits for the ids.
   Tensor embed(const Tensor& ids) const;
   /// What the blocks of a run share: the angles of its positions.
   struct Angles {
