@@ -6,7 +6,7 @@
 #if defined(__CUDACC__)
 #include <type_traits>
 
-#include "engine/cuda/blas.h"
+#include "engine/cuda/libraries.h"
 #else
 #include <algorithm>
 #include <vector>
@@ -30,8 +30,6 @@ void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const
     if (!accumulate) device.clear(y, static_cast<size_t>(sizes.rows * sizes.cols) * sizeof(T));
     return;
   }
-  std::shared_ptr<void>& state = device.stream().library_state();
-  if (state == nullptr) state = std::make_shared<Blas>();
   // cuBLAS counts by columns, where our rows are columns: y^T = op(b)^T op(a)^T, and the factors change places.
   const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const Blas::Product product = {cuda_type<Factor>(),
@@ -42,7 +40,7 @@ void dense_product(Device& device, const Factor* a, const Factor* b, T* y, const
                                  sizes.cols,
                                  sizes.rows,
                                  sizes.inner};
-  static_cast<Blas*>(state.get())->multiply(device, product, b, a, y, accumulate);
+  Libraries::of(device.stream()).blas().multiply(device, product, b, a, y, accumulate);
 }
 
 #else

@@ -1,10 +1,8 @@
 #include "engine/cuda/blas.h"
 
-#include <dlfcn.h>
-
-#include <string>
 #include <utility>
 
+#include "engine/cuda/loaded_library.h"
 #include "engine/error.h"
 #include "engine/stream.h"
 
@@ -21,7 +19,7 @@ void check_blas(cublasStatus_t status, const char* what) {
 
 /// The functions that are used, found by name.
 struct Blas::Library {
-  void* file = nullptr;
+  LoadedLibrary file{"cublasLt", CUBLAS_VER_MAJOR};
   decltype(&cublasLtCreate) create;
   decltype(&cublasLtDestroy) destroy;
   decltype(&cublasLtMatmulDescCreate) describe;
@@ -36,29 +34,18 @@ struct Blas::Library {
   decltype(&cublasLtMatmul) multiply;
 
   Library() {
-    const std::string name = "libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR);
-    file = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (file == nullptr) file = ::dlopen((SAE_CUDA_LIBRARIES "/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
-    CHECK(file != nullptr, "device cuda: {} was not found; install the CUDA Toolkit or set LD_LIBRARY_PATH", name);
-    find(create, "cublasLtCreate");
-    find(destroy, "cublasLtDestroy");
-    find(describe, "cublasLtMatmulDescCreate");
-    find(forget, "cublasLtMatmulDescDestroy");
-    find(set, "cublasLtMatmulDescSetAttribute");
-    find(lay_out, "cublasLtMatrixLayoutCreate");
-    find(forget_layout, "cublasLtMatrixLayoutDestroy");
-    find(prefer, "cublasLtMatmulPreferenceCreate");
-    find(forget_preference, "cublasLtMatmulPreferenceDestroy");
-    find(set_preference, "cublasLtMatmulPreferenceSetAttribute");
-    find(choose, "cublasLtMatmulAlgoGetHeuristic");
-    find(multiply, "cublasLtMatmul");
-  }
-  ~Library() { ::dlclose(file); }
-
-  template <class F>
-  void find(F& function, const char* name) {
-    function = reinterpret_cast<F>(::dlsym(file, name));
-    CHECK(function != nullptr, "cuBLASLt: the library has no {}", name);
+    file.find(create, "cublasLtCreate");
+    file.find(destroy, "cublasLtDestroy");
+    file.find(describe, "cublasLtMatmulDescCreate");
+    file.find(forget, "cublasLtMatmulDescDestroy");
+    file.find(set, "cublasLtMatmulDescSetAttribute");
+    file.find(lay_out, "cublasLtMatrixLayoutCreate");
+    file.find(forget_layout, "cublasLtMatrixLayoutDestroy");
+    file.find(prefer, "cublasLtMatmulPreferenceCreate");
+    file.find(forget_preference, "cublasLtMatmulPreferenceDestroy");
+    file.find(set_preference, "cublasLtMatmulPreferenceSetAttribute");
+    file.find(choose, "cublasLtMatmulAlgoGetHeuristic");
+    file.find(multiply, "cublasLtMatmul");
   }
 };
 

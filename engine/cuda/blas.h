@@ -11,8 +11,7 @@
 
 namespace sae::cuda {
 
-/// cuBLASLt, loaded when the first product asks for it, so that a program starts without the library and does not wait
-/// for its half gigabyte where it multiplies on the processor. One of these belongs to each stream.
+/// cuBLASLt (LoadedLibrary). One of these belongs to each stream.
 class Blas {
  public:
   Blas();

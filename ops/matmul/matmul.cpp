@@ -1,5 +1,8 @@
 #include "ops/matmul/matmul.h"
 
+#include <limits>
+
+#include "engine/csr_product_cuda.h"
 #include "engine/error.h"
 #include "engine/simd.h"
 #include "ops/matmul/dense_cpu.h"
@@ -69,6 +72,28 @@ Tensor dense_product(const Tensor& a, bool transpose_a, const Tensor& b, bool tr
   });
   return std::move(y).freeze();
 }
+
+namespace {
+
+/// sparse_product by a library, where there is one: of compressed rows on a device. Only for values, in which no column
+/// repeats within a row.
+Tensor decode(const Value& sparse, const Tensor& dense) {
+  const auto* rows = std::get_if<CompressedRows>(&sparse);
+  Device& device = dense.device();
+  const bool fits = rows != nullptr && device.kind() != DeviceKind::cpu && cols_of(sparse) == dense.rows() &&
+                    dtype_of(sparse) == dense.dtype() && rows->stored() <= std::numeric_limits<int32_t>::max();
+  if (!fits) return sparse_product(sparse, dense);
+  require_same_device("matmul", {&rows->values, &dense});
+  Writable y = Tensor::empty(device, {rows->rows(), dense.cols()}, dense.dtype());
+  visit_real("matmul", dense.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    SIMT_CALL(device.kind(), csr_product, device, sparse_rows("matmul", sparse), rows->stored(), rows->values.data<T>(),
+              dense.data<T>(), dense.rows(), dense.cols(), y.data<T>());
+  });
+  return std::move(y).freeze();
+}
+
+}  // namespace
 
 Tensor sparse_product(const Value& sparse, const Tensor& dense) {
   CHECK(cols_of(sparse) == dense.rows() && dtype_of(sparse) == dense.dtype(), "matmul: {} times dense {}",
@@ -168,7 +193,7 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
   CHECK(left != nullptr || !options.transpose_b,
         "matmul: {} times a transposed matrix has no product; store b as [n, width]", describe(a.value));
   Tensor y = left != nullptr ? dense_product(*left, false, right, options.transpose_b, options.precision)
-                             : sparse_product(a.value, right);
+                             : decode(a.value, right);
   Tape* tape = tape_of({&a, &b});
   if (tape == nullptr) return y;
   auto node = std::make_unique<MatmulNode>();
