@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -62,6 +63,8 @@ class Device {
   /// At least `bytes` of uninitialised memory. Throws with the request and the report when there is no more.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual MemoryReport memory() const = 0;
+  /// How many bytes may still be asked for, where the device has memory of its own (cuda); else nothing.
+  virtual std::optional<int64_t> free_memory() const { return std::nullopt; }
   /// Gives cached memory back to the system.
   virtual void release_cache() = 0;
   /// Where kernels are launched (simt and cuda).

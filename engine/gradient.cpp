@@ -1,7 +1,6 @@
 #include "engine/gradient.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "engine/column_kernels.h"
@@ -243,12 +242,12 @@ Tensor column_sum(const Value& value) {
   return std::move(out).freeze();
 }
 
-struct GroupsOnDemand {
-  std::once_flag once;
-  ColumnGroups groups;
-};
-
 std::shared_ptr<GroupsOnDemand> groups_on_demand() { return std::make_shared<GroupsOnDemand>(); }
+
+const std::shared_ptr<GroupsOnDemand>& groups_kept_with(const Value& sparse) {
+  const auto* row_sparse = std::get_if<RowSparse>(&sparse);
+  return row_sparse != nullptr ? row_sparse->columns.groups() : std::get<CompressedRows>(sparse).groups;
+}
 
 namespace {
 
@@ -295,9 +294,7 @@ ColumnGroups sort_by_column(const SparseRows& entries, int64_t cols) {
 std::shared_ptr<const ColumnGroups> group_by_column(const Value& sparse) {
   const SparseRows entries = sparse_rows("gradient", sparse);
   if (!is_cpu(stored_values(sparse))) refuse_device("group_by_column", device_of(sparse).kind());
-  const auto* row_sparse = std::get_if<RowSparse>(&sparse);
-  const std::shared_ptr<GroupsOnDemand>& kept =
-      row_sparse != nullptr ? row_sparse->columns.groups() : std::get<CompressedRows>(sparse).groups;
+  const std::shared_ptr<GroupsOnDemand>& kept = groups_kept_with(sparse);
   std::call_once(kept->once, [&] { kept->groups = sort_by_column(entries, cols_of(sparse)); });
   return {kept, &kept->groups};
 }

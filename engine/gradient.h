@@ -22,6 +22,11 @@ struct RowsGradient {
   int64_t total_rows = 0;
 };
 
+/// The listed rows as a pattern with one entry in each: with weights 1, their sum is a deferred product.
+inline RowSparse one_entry_each(const RowsGradient& rows) {
+  return {Columns(rows.rows.with_shape({rows.rows.elements(), 1})), rows.values, rows.total_rows};
+}
+
 using GradientTerm = std::variant<Tensor, DeferredProduct, RowsGradient>;
 
 /// The gradient of a parameter: the sum of its terms, in the order in which they arrived.

@@ -118,26 +118,18 @@ SIMT_KERNEL offsets_kernel(const int32_t* sorted_column, int64_t stored, int64_t
   }
 }
 
-// A block for each row of the result; nobody else writes to it.
+// A thread for each element of the result, which walks its column's entries; nobody else writes to it. Neighbours read
+// neighbouring elements of one row.
 template <class T>
 SIMT_KERNEL transposed_product_kernel(GroupedEntries groups, const T* values, const T* dense, int64_t width, T* sum) {
-  for (int64_t col = blockIdx.x; col < groups.cols; col += gridDim.x) {
-    const int64_t begin = groups.offsets[col], end = groups.offsets[col + 1];
-    for (int64_t i = threadIdx.x; i < width; i += blockDim.x) {
-      T total = sum[col * width + i];
-      for (int64_t e = begin; e < end; ++e) {
-        const T scale = values[groups.entries[e]];
-        if (scale != 0) total += scale * dense[groups.rows[e] * width + i];
-      }
-      sum[col * width + i] = total;
+  for (int64_t i = thread_in_grid(); i < groups.cols * width; i += threads_in_grid()) {
+    const int64_t col = i / width, at = i % width;
+    T total = sum[i];
+    for (int64_t e = groups.offsets[col]; e < groups.offsets[col + 1]; ++e) {
+      const T scale = values != nullptr ? values[groups.entries[e]] : T{1};
+      if (scale != 0) total += scale * dense[groups.rows[e] * width + at];
     }
-  }
-}
-
-template <class T>
-SIMT_KERNEL add_listed_rows_kernel(const int32_t* rows, const T* values, int64_t listed, int64_t width, T* sum) {
-  for (int64_t i = thread_in_grid(); i < width; i += threads_in_grid()) {
-    for (int64_t r = 0; r < listed; ++r) sum[rows[r] * width + i] += values[r * width + i];
+    sum[i] = total;
   }
 }
 
@@ -196,26 +188,19 @@ void group_sorted(const Stream& stream, const int32_t* sorted_column, const int3
 template <class T>
 void add_transposed_product(const Stream& stream, GroupedEntries groups, const T* values, const T* dense, int64_t width,
                             T* sum) {
-  launch(stream, transposed_product_kernel<T>, blocks_for_rows(groups.cols), threads_per_block, 0, groups, values,
+  launch(stream, transposed_product_kernel<T>, blocks_for(groups.cols * width), threads_per_block, 0, groups, values,
          dense, width, sum);
 }
 
-template <class T>
-void add_listed_rows(const Stream& stream, const int32_t* rows, const T* values, int64_t listed, int64_t width,
-                     T* sum) {
-  launch(stream, add_listed_rows_kernel<T>, blocks_for(width), threads_per_block, 0, rows, values, listed, width, sum);
-}
-
-#define SIMT_GRADIENT(T)                                                                                   \
-  template void add_elements<T>(const Stream&, const T*, const T*, T*, int64_t);                           \
-  template void side_by_side<T>(const Stream&, const T*, int64_t, const T*, int64_t, T*, int64_t);         \
-  template void join_rows<T>(const Stream&, SparseRows, const T*, SparseRows, const T*, T*);               \
-  template void add_entries<T>(const Stream&, SparseRows, const T*, int64_t, T*);                          \
-  template void elements_at<T>(const Stream&, SparseRows, const T*, int64_t, T*);                          \
-  template void column_sums<T>(const Stream&, const T*, int64_t, int64_t, double*, T*);                    \
-  template void column_sums<T>(const Stream&, GroupedEntries, const T*, T*);                               \
-  template void add_transposed_product<T>(const Stream&, GroupedEntries, const T*, const T*, int64_t, T*); \
-  template void add_listed_rows<T>(const Stream&, const int32_t*, const T*, int64_t, int64_t, T*);
+#define SIMT_GRADIENT(T)                                                                           \
+  template void add_elements<T>(const Stream&, const T*, const T*, T*, int64_t);                   \
+  template void side_by_side<T>(const Stream&, const T*, int64_t, const T*, int64_t, T*, int64_t); \
+  template void join_rows<T>(const Stream&, SparseRows, const T*, SparseRows, const T*, T*);       \
+  template void add_entries<T>(const Stream&, SparseRows, const T*, int64_t, T*);                  \
+  template void elements_at<T>(const Stream&, SparseRows, const T*, int64_t, T*);                  \
+  template void column_sums<T>(const Stream&, const T*, int64_t, int64_t, double*, T*);            \
+  template void column_sums<T>(const Stream&, GroupedEntries, const T*, T*);                       \
+  template void add_transposed_product<T>(const Stream&, GroupedEntries, const T*, const T*, int64_t, T*);
 SIMT_GRADIENT(float)
 SIMT_GRADIENT(double)
 #undef SIMT_GRADIENT

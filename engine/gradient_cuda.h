@@ -56,12 +56,8 @@ SIMT_DECLARE(void group_sorted(const Stream& stream, const int32_t* sorted_colum
                                int32_t* grouped_rows))
 
 /// sum [cols, width] += sparse^T dense, dense [rows, width]: a column's entries in the order of their rows, zeros
-/// left out.
+/// left out. Without values (null) all are 1.
 SIMT_DECLARE(template <class T> void add_transposed_product(const Stream& stream, GroupedEntries groups,
                                                             const T* values, const T* dense, int64_t width, T* sum))
-
-/// sum[rows[i]] += values[i] for each listed row, in their order.
-SIMT_DECLARE(template <class T> void add_listed_rows(const Stream& stream, const int32_t* rows, const T* values,
-                                                     int64_t listed, int64_t width, T* sum))
 
 }  // namespace sae

@@ -4,21 +4,16 @@
 #include <limits>
 
 #include "engine/error.h"
-#include "engine/gradient_cuda.h"
 #include "engine/sort_cuda.h"
 
 namespace sae::on_device {
 namespace {
 
-/// A pattern sorted by column; the tensors hold what `view` points to.
-struct Groups {
-  Tensor offsets, rows, entries;
-  GroupedEntries view;
-};
-
-Groups sorted_by_column(const Value& sparse) {
+ColumnGroups sort_by_column(const Value& sparse) {
   const SparseRows pattern = sparse_rows("group_by_column", sparse);
-  const int64_t stored = stored_values(sparse).elements(), cols = cols_of(sparse);
+  // Not the elements of the values, which for listed rows (one_entry_each) are whole rows.
+  const int64_t stored = pattern.offsets != nullptr ? stored_values(sparse).elements() : pattern.rows * pattern.k;
+  const int64_t cols = cols_of(sparse);
   CHECK(stored <= std::numeric_limits<int32_t>::max(),
         "group_by_column: {} has more entries than i32 counts; use a "
         "smaller batch",
@@ -33,9 +28,17 @@ Groups sorted_by_column(const Value& sparse) {
             entries.data<int32_t>(), stored, static_cast<int>(std::bit_width(static_cast<uint64_t>(cols))));
   SIMT_CALL(device.kind(), group_sorted, device.stream(), column.data<int32_t>(), entries.data<int32_t>(),
             row.data<int32_t>(), stored, cols, offsets.data<int64_t>(), rows.data<int32_t>());
-  Groups groups{std::move(offsets).freeze(), std::move(rows).freeze(), std::move(entries).freeze(), {}};
+  ColumnGroups groups{std::move(offsets).freeze(), std::move(rows).freeze(), std::move(entries).freeze(), {}};
   groups.view = {groups.offsets.data<int64_t>(), groups.rows.data<int32_t>(), groups.entries.data<int32_t>(), cols};
   return groups;
+}
+
+/// sum [cols, width] += sparse^T dense; without values (null) the stored entries are ones.
+template <class T>
+void add_product(const Value& sparse, const T* values, const Tensor& dense, int64_t width, T* sum) {
+  Device& device = dense.device();
+  SIMT_CALL(device.kind(), add_transposed_product, device.stream(), on_device::group_by_column(sparse)->view, values,
+            dense.data<T>(), width, sum);
 }
 
 template <class T>
@@ -50,21 +53,25 @@ void add_term(const GradientTerm& term, T* sum, Device& device, const Shape& sha
                           CHECK(cols_of(p.sparse) == shape.rows() && p.dense.cols() == shape.cols(),
                                 "gradient: a deferred product of {} and {} for a parameter {}", describe(p.sparse),
                                 p.dense.describe(), shape.to_string());
-                          const Groups groups = sorted_by_column(p.sparse);
-                          SIMT_CALL(device.kind(), add_transposed_product, stream, groups.view,
-                                    stored_values(p.sparse).data<T>(), p.dense.data<T>(), p.dense.cols(), sum);
+                          add_product(p.sparse, stored_values(p.sparse).data<T>(), p.dense, p.dense.cols(), sum);
                         },
                         [&](const RowsGradient& r) {
-                          CHECK(r.total_rows == shape.rows() && r.values.cols() == shape.cols(),
+                          const int64_t width = shape.rank() == 1 ? 1 : shape.cols();
+                          CHECK(r.total_rows * width == shape.elements() && r.values.cols() == width,
                                 "gradient: rows of {} x {} for a parameter {}", r.total_rows, r.values.cols(),
                                 shape.to_string());
-                          SIMT_CALL(device.kind(), add_listed_rows, stream, r.rows.data<int32_t>(), r.values.data<T>(),
-                                    r.rows.elements(), shape.cols(), sum);
+                          add_product(one_entry_each(r), static_cast<const T*>(nullptr), r.values, width, sum);
                         }},
              term);
 }
 
 }  // namespace
+
+std::shared_ptr<const ColumnGroups> group_by_column(const Value& sparse) {
+  const std::shared_ptr<GroupsOnDemand>& kept = groups_kept_with(sparse);
+  std::call_once(kept->once, [&] { kept->elsewhere = sort_by_column(sparse); });
+  return {kept, &kept->elsewhere};
+}
 
 Tensor add_dense(const Tensor& a, const Tensor& b) {
   Device& device = a.device();
@@ -158,8 +165,8 @@ Tensor column_sum(const Value& value) {
       SIMT_CALL(device.kind(), column_sums, device.stream(), stored.data<T>(), stored.rows(), cols,
                 partial.data<double>(), out.data<T>());
     } else {
-      const Groups groups = sorted_by_column(value);
-      SIMT_CALL(device.kind(), column_sums, device.stream(), groups.view, stored.data<T>(), out.data<T>());
+      SIMT_CALL(device.kind(), column_sums, device.stream(), on_device::group_by_column(value)->view, stored.data<T>(),
+                out.data<T>());
     }
   });
   return std::move(out).freeze();

@@ -34,6 +34,9 @@ class Parameter {
     ++version_;
   }
 
+  /// Overwrites the elements with those of a tensor of the same shape and dtype, on any device.
+  void assign(const Tensor& elements);
+
   Gradient gradient;
 
  private:

@@ -30,6 +30,12 @@ class CudaDevice final : public CachingDevice {
 
   void synchronize() override { check(cudaStreamSynchronize(native()), "wait for the device"); }
 
+  std::optional<int64_t> free_memory() const override {
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "ask for free memory");
+    return static_cast<int64_t>(free) + memory().cached;
+  }
+
   void copy_from_host(void* to, const void* from, size_t bytes) override {
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, native()), "copy to the device");

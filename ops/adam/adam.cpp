@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "ops/adam/adam_device.h"
 #include "ops/adam/adam_rows.h"
 
 namespace sae {
@@ -13,7 +14,9 @@ AdamState::AdamState(const Parameter& parameter)
                     Tensor::zeros(parameter.value().device(), parameter.value().shape(), parameter.value().dtype())) {}
 
 void adam_step(Parameter& parameter, AdamState& state, const AdamOptions& options, RowConstraint constraint) {
-  if (parameter.value().device().kind() != DeviceKind::cpu) refuse_device("adam", parameter.value().device().kind());
+  if (parameter.value().device().kind() != DeviceKind::cpu) {
+    return on_device::adam_step(parameter, state, options, constraint, nullptr);
+  }
   visit_real("adam", parameter.value().dtype(), [&](auto zero) {
     using T = decltype(zero);
     with_adam_rows<T>(parameter, state, options, constraint, nullptr, [&](const AdamRows<T>& rows) {

@@ -21,7 +21,7 @@ namespace sae {
 template <class T>
 struct AdamRows {
   GradientRows<T> gradient;
-  cpu::AdamFactors<T> factors;
+  AdamFactors<T> factors;
   RowConstraint constraint;
   int64_t width;
   T *weights, *first_moment, *second_moment;
@@ -43,18 +43,23 @@ struct AdamRows {
   }
 };
 
+/// Throws unless the parameter has a gradient and the moments fit it.
+inline void check_step(const Parameter& parameter, const AdamState& state) {
+  CHECK(!parameter.gradient.empty(), "adam: '{}' has no gradient; run backward first", parameter.name());
+  CHECK(state.first_moment.value().shape() == parameter.value().shape(), "adam: moments {} for '{}', which is {}",
+        state.first_moment.value().describe(), parameter.name(), parameter.value().describe());
+}
+
 /// Checks gradient and moments, counts the step, and calls use(AdamRows<T>) with the parameter, its moments and (unless
 /// null) its average open for writing. The gradient is cleared afterwards.
 template <class T, class Use>
 void with_adam_rows(Parameter& parameter, AdamState& state, const AdamOptions& options, RowConstraint constraint,
                     WeightAverage* average, Use&& use) {
-  CHECK(!parameter.gradient.empty(), "adam: '{}' has no gradient; run backward first", parameter.name());
-  CHECK(state.first_moment.value().shape() == parameter.value().shape(), "adam: moments {} for '{}', which is {}",
-        state.first_moment.value().describe(), parameter.name(), parameter.value().describe());
+  check_step(parameter, state);
   GradientRows<T> gradient(parameter);
   ++state.step;
   AdamRows<T> rows{std::move(gradient),
-                   cpu::adam_factors<T>(options, state.step),
+                   adam_factors<T>(options, state.step),
                    constraint,
                    parameter.value().cols(),
                    nullptr,

@@ -6,31 +6,31 @@
 #include "engine/row_kernels.h"
 
 namespace sae {
-namespace {
 
-/// Listed rows as a pattern with one entry in each of them: their sum is a deferred product with weights 1.
-Value one_entry_each(const RowsGradient& rows) {
-  return RowSparse{Columns(rows.rows.with_shape({rows.rows.elements(), 1})), rows.values, rows.total_rows};
+void check_product(const DeferredProduct& product, const Parameter& parameter) {
+  const Tensor& weights = parameter.value();
+  CHECK(cols_of(product.sparse) == weights.rows() && product.dense.cols() == weights.cols(),
+        "adam: '{}' is {}, its gradient is a product of {} and {}", parameter.name(), weights.describe(),
+        describe(product.sparse), product.dense.describe());
 }
 
-}  // namespace
-
+void check_rows(const RowsGradient& rows, const Parameter& parameter) {
+  CHECK(rows.values.cols() == parameter.value().cols(), "adam: '{}' is {}, its gradient has rows {}", parameter.name(),
+        parameter.value().describe(), rows.values.describe());
+}
 template <class T>
 GradientRows<T>::GradientRows(const Parameter& parameter) : width_(parameter.value().cols()) {
   const Tensor& weights = parameter.value();
   for (const GradientTerm& any : parameter.gradient.terms()) {
     Term& term = terms_.emplace_back();
     if (const auto* product = std::get_if<DeferredProduct>(&any)) {
-      CHECK(cols_of(product->sparse) == weights.rows() && product->dense.cols() == width_,
-            "adam: '{}' is {}, its gradient is a product of {} and {}", parameter.name(), weights.describe(),
-            describe(product->sparse), product->dense.describe());
+      check_product(*product, parameter);
       term.groups = group_by_column(product->sparse);
       term.values = stored_values(product->sparse).data<T>();
       term.batch = product->dense.data<T>();
     } else if (const auto* rows = std::get_if<RowsGradient>(&any);
                rows != nullptr && rows->total_rows == weights.rows()) {
-      CHECK(rows->values.cols() == width_, "adam: '{}' is {}, its gradient has rows {}", parameter.name(),
-            weights.describe(), rows->values.describe());
+      check_rows(*rows, parameter);
       term.groups = group_by_column(one_entry_each(*rows));
       term.batch = rows->values.data<T>();
     } else {  // dense, or listed elements of a vector

@@ -8,6 +8,10 @@
 
 namespace sae {
 
+/// Throw where a term does not fit the parameter.
+void check_product(const DeferredProduct& product, const Parameter& parameter);
+void check_rows(const RowsGradient& rows, const Parameter& parameter);
+
 /// Room for one row of a gradient and for what it is formed from: one for each thread.
 template <class T>
 struct RowScratch {

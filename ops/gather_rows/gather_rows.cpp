@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "ops/gather_rows/gather_rows_cuda.h"
 
 namespace sae {
 namespace {
@@ -15,19 +16,46 @@ struct Table {
       : rows(t.shape().rank() == 1 ? t.elements() : t.rows()), width(t.shape().rank() == 1 ? 1 : t.cols()) {}
 };
 
+[[noreturn]] void refuse_index(int64_t at, int64_t place, int64_t rows) {
+  fail("gather_rows: index {} at place {} of a table of {} rows", at, place, rows);
+}
+
 template <class Index>
-void gather(const Tensor& table, const Index* index, int64_t count, Writable& y) {
+void gather_on_cpu(const Tensor& table, const Tensor& places, Writable& y) {
   const auto [rows, width] = Table(table);
   const auto* from = static_cast<const char*>(table.raw());
+  const Index* index = places.data<Index>();
   auto* to = static_cast<char*>(y.raw());
   const int64_t bytes = width * size_of(table.dtype());
-  parallel_for(count, grain_for(width), [&, rows = rows](int64_t begin, int64_t end) {
+  parallel_for(places.elements(), grain_for(width), [&, rows = rows](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const auto at = static_cast<int64_t>(index[r]);
-      CHECK(0 <= at && at < rows, "gather_rows: index {} at place {} of a table of {} rows", at, r, rows);
+      if (at < 0 || at >= rows) refuse_index(at, r, rows);
       std::memcpy(to + r * bytes, from + at * bytes, static_cast<size_t>(bytes));
     }
   });
+}
+
+template <class Element, class Index>
+void gather_on_device(const Tensor& table, const Tensor& index, Writable& y) {
+  const auto [rows, width] = Table(table);
+  Device& device = table.device();
+  const int64_t bad = SIMT_CALL(device.kind(), gather_rows, device, table.data<Element>(), rows, width,
+                                index.data<Index>(), index.elements(), y.data<Element>());
+  if (bad >= 0) refuse_index(static_cast<int64_t>(index.to_vector<Index>()[static_cast<size_t>(bad)]), bad, rows);
+}
+
+template <class Index>
+void gather(const Tensor& table, const Tensor& index, Writable& y) {
+  switch (table.device().kind()) {
+    case DeviceKind::cpu:
+      return gather_on_cpu<Index>(table, index, y);
+    case DeviceKind::simt:
+    case DeviceKind::cuda:
+      if (table.dtype() == Dtype::bf16) return gather_on_device<bfloat16, Index>(table, index, y);
+      return visit_real("gather_rows", table.dtype(),
+                        [&](auto zero) { gather_on_device<decltype(zero), Index>(table, index, y); });
+  }
 }
 
 struct GatherRowsNode final : Node {
@@ -51,13 +79,13 @@ Variable gather_rows(const Variable& table, const Tensor& index) {
         "gather_rows: expected a table of f32, f64 or bf16, got {}", rows.describe());
   CHECK(index.dtype() == Dtype::i32 || index.dtype() == Dtype::u16, "gather_rows: expected i32 or u16 indices, got {}",
         index.describe());
-  if (rows.device().kind() != DeviceKind::cpu) refuse_device("gather_rows", rows.device().kind());
+  require_same_device("gather_rows", {&rows, &index});
   const Shape shape = rows.shape().rank() == 1 ? Shape{index.elements()} : Shape{index.elements(), rows.cols()};
   Writable out = Tensor::empty(rows.device(), shape, rows.dtype());
   if (index.dtype() == Dtype::u16) {
-    gather(rows, index.data<uint16_t>(), index.elements(), out);
+    gather<uint16_t>(rows, index, out);
   } else {
-    gather(rows, index.data<int32_t>(), index.elements(), out);
+    gather<int32_t>(rows, index, out);
   }
   Tensor y = std::move(out).freeze();
   if (table.tape == nullptr) return y;

@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "engine/gradient.h"
 #include "ops/geometric_median/geometric_median_cpu.h"
+#include "ops/geometric_median/geometric_median_cuda.h"
 
 namespace sae {
 namespace {
@@ -13,16 +14,18 @@ namespace {
 constexpr std::string_view op = "geometric_median";
 
 cpu::WeiszfeldSums sums_at(const Tensor& points, const std::vector<double>& y) {
-  switch (points.device().kind()) {
-    case DeviceKind::cpu:
-      return visit_real(op, points.dtype(), [&](auto zero) {
-        return cpu::weiszfeld_sums(points.data<decltype(zero)>(), points.rows(), points.cols(), y);
-      });
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device(op, points.device().kind());
+  Device& device = points.device();
+  return visit_real(op, points.dtype(), [&](auto zero) {
+    const auto* x = points.data<decltype(zero)>();
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::weiszfeld_sums(x, points.rows(), points.cols(), y);
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), weiszfeld_sums, device, x, points.rows(), points.cols(), y);
+    }
+    refuse_device(op, device.kind());
+  });
 }
 
 double length(const std::vector<double>& a, const std::vector<double>& b) {

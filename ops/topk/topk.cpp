@@ -122,21 +122,34 @@ Variable topk(const Variable& x, int64_t k, const Tensor& candidates) {
 
 namespace {
 
+template <class T>
+void copy_chosen_on_cpu(const int32_t* index, int64_t rows, int64_t k, const T* from, int64_t cols, T* to) {
+  parallel_for(rows, grain_for(cols), [&](int64_t begin, int64_t end) {
+    std::fill(to + begin * cols, to + end * cols, T{0});
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t j = row * k; j < (row + 1) * k; ++j) to[row * cols + index[j]] = from[row * cols + index[j]];
+    }
+  });
+}
+
 /// The stored entries of the pattern, taken from `values` [rows, cols], among zeros.
 Tensor only_at(const Columns& columns, const Tensor& values) {
-  Writable out = Tensor::empty(values.device(), values.shape(), values.dtype());
-  const int64_t k = columns.k(), cols = values.cols();
+  require_same_device("keep_topk", {&columns.index(), &values});
+  Device& device = values.device();
+  Writable out = Tensor::empty(device, values.shape(), values.dtype());
   const int32_t* index = columns.index().data<int32_t>();
   visit_real("keep_topk", values.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* from = values.data<T>();
-    T* to = out.data<T>();
-    parallel_for(values.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
-      std::fill(to + begin * cols, to + end * cols, T{0});
-      for (int64_t row = begin; row < end; ++row) {
-        for (int64_t j = row * k; j < (row + 1) * k; ++j) to[row * cols + index[j]] = from[row * cols + index[j]];
-      }
-    });
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return copy_chosen_on_cpu(index, values.rows(), columns.k(), from, values.cols(), out.data<T>());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        device.clear(out.raw(), static_cast<size_t>(out.bytes()));
+        return SIMT_CALL(device.kind(), copy_chosen, device.stream(), index, values.rows(), columns.k(), from,
+                         values.cols(), out.data<T>());
+    }
   });
   return std::move(out).freeze();
 }
@@ -156,7 +169,6 @@ struct KeepTopkNode final : Node {
 }  // namespace
 
 Variable keep_topk(const Variable& x, int64_t k) {
-  if (device_of(x.value).kind() != DeviceKind::cpu) refuse_device("keep_topk", device_of(x.value).kind());
   const Columns columns = std::get<RowSparse>(topk(Variable(x.value), k).value).columns;
   Tensor y = only_at(columns, require_dense("keep_topk", x.value));
   if (x.tape == nullptr) return y;

@@ -34,6 +34,14 @@ SIMT_KERNEL choose_best_kernel(TopkArguments<T> p) {
   }
 }
 
+template <class T>
+SIMT_KERNEL copy_chosen_kernel(const int32_t* columns, int64_t rows, int64_t k, const T* from, int64_t cols, T* to) {
+  for (int64_t i = thread_in_grid(); i < rows * k; i += threads_in_grid()) {
+    const int64_t at = i / k * cols + columns[i];
+    to[at] = from[at];
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -50,9 +58,17 @@ int64_t choose_best(Device& device, const T* x, int64_t rows, int64_t cols, cons
   return row == none ? -1 : row;
 }
 
+template <class T>
+void copy_chosen(const Stream& stream, const int32_t* columns, int64_t rows, int64_t k, const T* from, int64_t cols,
+                 T* to) {
+  launch(stream, copy_chosen_kernel<T>, blocks_for(rows * k), threads_per_block, 0, columns, rows, k, from, cols, to);
+}
+
 template int64_t choose_best<float>(Device&, const float*, int64_t, int64_t, const int32_t*, int64_t, int64_t, int32_t*,
                                     float*);
 template int64_t choose_best<double>(Device&, const double*, int64_t, int64_t, const int32_t*, int64_t, int64_t,
                                      int32_t*, double*);
+template void copy_chosen<float>(const Stream&, const int32_t*, int64_t, int64_t, const float*, int64_t, float*);
+template void copy_chosen<double>(const Stream&, const int32_t*, int64_t, int64_t, const double*, int64_t, double*);
 
 }  // namespace sae::SIMT_NAMESPACE

@@ -1,11 +1,11 @@
 #include "ops/weight_averaging/weight_averaging.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "ops/weight_averaging/weight_averaging_cpu.h"
+#include "ops/weight_averaging/weight_averaging_cuda.h"
 
 namespace sae {
 namespace {
@@ -29,23 +29,24 @@ void WeightAverage::check_fits(const Tensor& value, const std::string& name) con
 
 void WeightAverage::update(const Parameter& parameter) {
   const Tensor& value = parameter.value();
-  switch (value.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real(op, value.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        update_by_rows<T>(parameter, [&](const RowAverage<T>& average) {
-          parallel_for(value.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
+  require_same_device(op, {&value, &average_.value()});
+  Device& device = value.device();
+  visit_real(op, value.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    update_by_rows<T>(parameter, [&](const RowAverage<T>& average) {
+      switch (device.kind()) {
+        case DeviceKind::cpu:
+          return parallel_for(value.elements(), grain_for(1), [&](int64_t begin, int64_t end) {
             cpu::average_row(value.data<T>() + begin, average.decay, average.fraction, average.elements + begin,
                              end - begin);
           });
-        });
-      });
-      return;
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device(op, value.device().kind());
+        case DeviceKind::simt:
+        case DeviceKind::cuda:
+          return SIMT_CALL(device.kind(), average_elements, device.stream(), value.data<T>(), average.decay,
+                           average.fraction, average.elements, value.elements());
+      }
+    });
+  });
 }
 
 Tensor WeightAverage::value() const {
@@ -53,28 +54,27 @@ Tensor WeightAverage::value() const {
   const Tensor& average = average_.value();
   // 1 - decay^t without cancellation for a decay near 1.
   const double correction = decay_ == 0 ? 1.0 : -std::expm1(static_cast<double>(updates_) * std::log(decay_));
-  Writable out = Tensor::empty(average.device(), average.shape(), average.dtype());
-  switch (average.device().kind()) {
-    case DeviceKind::cpu:
-      visit_real(op, average.dtype(), [&](auto zero) {
-        using T = decltype(zero);
-        cpu::scaled(average.data<T>(), static_cast<T>(1 / correction), out.data<T>(), average.elements());
-      });
-      return std::move(out).freeze();
-    case DeviceKind::simt:
-    case DeviceKind::cuda:
-      break;
-  }
-  refuse_device(op, average.device().kind());
+  Device& device = average.device();
+  Writable out = Tensor::empty(device, average.shape(), average.dtype());
+  visit_real(op, average.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T scale = static_cast<T>(1 / correction);
+    switch (device.kind()) {
+      case DeviceKind::cpu:
+        return cpu::scaled(average.data<T>(), scale, out.data<T>(), average.elements());
+      case DeviceKind::simt:
+      case DeviceKind::cuda:
+        return SIMT_CALL(device.kind(), scaled_average, device.stream(), average.data<T>(), scale, out.data<T>(),
+                         average.elements());
+    }
+  });
+  return std::move(out).freeze();
 }
 
 void WeightAverage::restore(const Tensor& raw, int64_t updates) {
   check_fits(raw, average_.name());
   CHECK(updates >= 0, "{}: a state of '{}' after {} updates", op, average_.name(), updates);
-  visit_real(op, raw.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    average_.update<T>([&](T* average) { std::copy_n(raw.data<T>(), raw.elements(), average); });
-  });
+  average_.assign(raw);
   updates_ = updates;
 }
 

@@ -64,6 +64,16 @@ TEST_P(GradientOnDevice, MaterialisesEveryKindOfTerm) {
   }
 }
 
+TEST_P(GradientOnDevice, MaterialisesListedElementsOfAVector) {
+  expect_equal_bits(device_, [](Device& device) {
+    Gradient gradient;
+    gradient.add(RowsGradient{Tensor::from(device, {4}, std::vector<int32_t>{5, 0, 5, 39}),
+                              random_tensor(device, {4, 1}, Dtype::f32, 1), 40});
+    gradient.add(random_tensor(device, {1, 40}, Dtype::f32, 2));
+    return std::vector<Value>{materialize(gradient, device, {40}, Dtype::f32)};
+  });
+}
+
 TEST_P(GradientOnDevice, InputsOnTwoDevicesAreRefused) {
   const auto other = Device::open(DeviceKind::simt);
   DensifyCount count;

@@ -1,21 +1,23 @@
 #include "ops/gather_rows/gather_rows.h"
 
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
 namespace {
 
-using testing::CpuTest;
+using testing::DeviceTest;
 using testing::random_tensor;
 
-class GatherRows : public CpuTest {
+class GatherRows : public DeviceTest {
  protected:
   static Tensor gathered(const Variable& table, const Tensor& index) {
     return std::get<Tensor>(gather_rows(table, index).value);
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, GatherRows, testing::every_device, testing::device_name);
 
-TEST_F(GatherRows, ValuesByHand) {
+TEST_P(GatherRows, ValuesByHand) {
   const Tensor table = f32({3, 2}, {1, 2, 3, 4, 5, 6});
   const Tensor y = gathered(table, i32({4}, {2, 0, 2, 1}));
   EXPECT_EQ(y.describe(), "f32 [4, 2]");
@@ -26,13 +28,13 @@ TEST_F(GatherRows, ValuesByHand) {
             (std::vector<float>{3, 4, 1, 2}));
 }
 
-TEST_F(GatherRows, TheRowsOfAVectorAreItsElements) {
+TEST_P(GatherRows, TheRowsOfAVectorAreItsElements) {
   const Tensor y = gathered(f32({3}, {1, 2, 3}), i32({2}, {2, 0}));
   EXPECT_EQ(y.describe(), "f32 [2]");
   EXPECT_THAT(y.to_vector<float>(), ::testing::ElementsAre(3, 1));
 }
 
-TEST_F(GatherRows, Gradient) {
+TEST_P(GatherRows, Gradient) {
   Parameter table = testing::random_parameter(device_, "table", {5, 3}, 1);
   Parameter vector = testing::random_parameter(device_, "vector", {5}, 2);
   const Tensor index = i32({4}, {4, 1, 4, 0});  // 4 is listed twice, 2 and 3 are not
@@ -47,7 +49,7 @@ TEST_F(GatherRows, Gradient) {
   EXPECT_TRUE(std::holds_alternative<RowsGradient>(table.gradient.terms().at(0))) << "the table's gradient is written";
 }
 
-TEST_F(GatherRows, EdgeSizes) {
+TEST_P(GatherRows, EdgeSizes) {
   for (const int64_t rows : testing::edge_sizes) {
     for (const int64_t width : testing::edge_sizes) {
       const Tensor table = random_tensor(device_, {7, width}, Dtype::f32, 1);
@@ -63,7 +65,26 @@ TEST_F(GatherRows, EdgeSizes) {
   }
 }
 
-TEST_F(GatherRows, Refusals) {
+TEST_P(GatherRows, EqualBitsOnEveryDevice) {
+  testing::for_edge_shapes([&](int64_t rows, int64_t width) {
+    testing::expect_equal_bits(device_, [&](Device& device) {
+      std::vector<int32_t> index;
+      std::vector<uint16_t> short_index;
+      for (int64_t r = 0; r < rows; ++r) {
+        index.push_back(static_cast<int32_t>(r * 5 % 7));
+        short_index.push_back(static_cast<uint16_t>(r * 3 % 7));
+      }
+      Parameter table("table", random_tensor(device, {7, width}, Dtype::f32, 1));
+      Tape tape;
+      const Variable y = gather_rows(tape.watch(table), Tensor::from(device, {rows}, index));
+      tape.backward(y, testing::exact_tensor(device, {rows, width}, Dtype::f32, 2));
+      const Variable z = gather_rows(table.value().to(Dtype::bf16), Tensor::from(device, {rows}, short_index));
+      return std::vector<Value>{y.value, z.value, materialize(table.gradient, device, {7, width}, Dtype::f32)};
+    });
+  });
+}
+
+TEST_P(GatherRows, Refusals) {
   const Tensor table = f32({3, 1}, {1, 2, 3});
   EXPECT_REFUSED(gather_rows(table, i32({2}, {0, 3})), "gather_rows: index 3 at place 1 of a table of 3 rows");
   EXPECT_REFUSED(gather_rows(table, i32({1}, {-1})), "gather_rows: index -1");

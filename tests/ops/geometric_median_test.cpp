@@ -3,14 +3,14 @@
 #include <limits>
 
 #include "engine/parallel.h"
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
 
 using namespace sae::testing;
 
-class GeometricMedianTest : public CpuTest {
+class GeometricMedianTest : public DeviceTest {
  protected:
   static double mean_distance(const std::vector<double>& points, const std::vector<double>& y) {
     double sum = 0;
@@ -22,8 +22,9 @@ class GeometricMedianTest : public CpuTest {
     return sum * static_cast<double>(y.size()) / static_cast<double>(points.size());
   }
 };
+INSTANTIATE_TEST_SUITE_P(Devices, GeometricMedianTest, every_device, device_name);
 
-TEST_F(GeometricMedianTest, ValuesByHand) {
+TEST_P(GeometricMedianTest, ValuesByHand) {
   // A square's median is its centre.
   const GeometricMedian square = geometric_median(f64({4, 2}, {0, 0, 2, 0, 0, 2, 2, 2}));
   EXPECT_EQ(to_double(square.median), (std::vector<double>{1, 1}));
@@ -35,7 +36,7 @@ TEST_F(GeometricMedianTest, ValuesByHand) {
   EXPECT_EQ(geometric_median(f32({3, 1}, {5, 5, 5})).mean_distance, 0);
 }
 
-TEST_F(GeometricMedianTest, TheFermatPointOfATriangle) {
+TEST_P(GeometricMedianTest, TheFermatPointOfATriangle) {
   // For a triangle with all angles below 120 degrees, the median sees each side under 120 degrees.
   const std::vector<double> points = {0, 0, 4, 0, 1, 3};
   const std::vector<double> m =
@@ -49,7 +50,7 @@ TEST_F(GeometricMedianTest, TheFermatPointOfATriangle) {
   EXPECT_NEAR(angle(1, 2), -0.5, 1e-9);
 }
 
-TEST_F(GeometricMedianTest, AMajorityPointIsTheMedianAndOutliersHardlyMatter) {
+TEST_P(GeometricMedianTest, AMajorityPointIsTheMedianAndOutliersHardlyMatter) {
   const Tensor points = f64({5, 1}, {0, 1, 1, 2, 1000});
   EXPECT_NEAR(to_double(geometric_median(points, {.tolerance = 1e-12, .max_iterations = 10000}).median)[0], 1, 1e-6);
   // The start, the mean, falls on a point that is not the median: it must be left.
@@ -58,7 +59,7 @@ TEST_F(GeometricMedianTest, AMajorityPointIsTheMedianAndOutliersHardlyMatter) {
               0, 1e-6);
 }
 
-TEST_F(GeometricMedianTest, IsAMinimum) {
+TEST_P(GeometricMedianTest, IsAMinimum) {
   for (const int64_t width : {1, 31, 33}) {
     const Tensor points = random_tensor(device_, {257, width}, Dtype::f64, 1);
     const GeometricMedian result = geometric_median(points, {.tolerance = 1e-12, .max_iterations = 2000});
@@ -74,7 +75,7 @@ TEST_F(GeometricMedianTest, IsAMinimum) {
   }
 }
 
-TEST_F(GeometricMedianTest, FloatPointsAgreeWithDoubleAtEdgeSizes) {
+TEST_P(GeometricMedianTest, FloatPointsAgreeWithDoubleAtEdgeSizes) {
   for (const int64_t rows : edge_sizes) {
     if (rows == 0) continue;
     for (const int64_t width : edge_sizes) {
@@ -86,7 +87,7 @@ TEST_F(GeometricMedianTest, FloatPointsAgreeWithDoubleAtEdgeSizes) {
   }
 }
 
-TEST_F(GeometricMedianTest, SameBitsWithAnyNumberOfThreads) {
+TEST_P(GeometricMedianTest, SameBitsWithAnyNumberOfThreads) {
   const Tensor points = random_tensor(device_, {2000, 33}, Dtype::f32, 1);
   const int before = threads();
   set_threads(1);
@@ -99,14 +100,24 @@ TEST_F(GeometricMedianTest, SameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(one.iterations, three.iterations);
 }
 
-TEST_F(GeometricMedianTest, SaysWhenItStoppedEarly) {
+TEST_P(GeometricMedianTest, ParityAtEdgeSizes) {
+  for_edge_shapes([&](int64_t rows, int64_t width) {
+    if (rows == 0) return;
+    expect_close(device_, 1e-9, [&](Device& device) {
+      return std::vector<Value>{
+          geometric_median(random_tensor(device, {rows, width}, Dtype::f64, 1), {.tolerance = 1e-12}).median};
+    });
+  });
+}
+
+TEST_P(GeometricMedianTest, SaysWhenItStoppedEarly) {
   const Tensor points = random_tensor(device_, {100, 3}, Dtype::f64, 1);
   const GeometricMedian result = geometric_median(points, {.tolerance = 0, .max_iterations = 2});
   EXPECT_FALSE(result.converged);
   EXPECT_EQ(result.iterations, 2);
 }
 
-TEST_F(GeometricMedianTest, Refusals) {
+TEST_P(GeometricMedianTest, Refusals) {
   EXPECT_REFUSED(geometric_median(f32({0, 3}, {})), "geometric_median: expected at least one point");
   EXPECT_REFUSED(geometric_median(f32({2, 1}, {1, std::numeric_limits<float>::quiet_NaN()})),
                  "geometric_median: f32 [2, 1] has values that are not finite");

@@ -25,9 +25,10 @@ TEST_P(Topk, ValuesByHandInColumnOrder) {
   EXPECT_EQ(sparse(y).cols, 4);
 }
 
-class KeepTopk : public testing::CpuTest {};
+class KeepTopk : public testing::DeviceTest {};
+INSTANTIATE_TEST_SUITE_P(Devices, KeepTopk, testing::every_device, testing::device_name);
 
-TEST_F(KeepTopk, IsTheSameChoiceAmongZeros) {
+TEST_P(KeepTopk, IsTheSameChoiceAmongZeros) {
   EXPECT_EQ(std::get<Tensor>(keep_topk(f32({2, 4}, {1, -2, 5, 3, -4, -1, -3, -2}), 2).value).to_vector<float>(),
             (std::vector<float>{0, 0, 5, 3, 0, -1, 0, -2}));
   for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
@@ -42,6 +43,19 @@ TEST_F(KeepTopk, IsTheSameChoiceAmongZeros) {
   EXPECT_LT(testing::gradient_error({&x}, [&](Tape& tape) { return keep_topk(tape.watch(x), 3); }),
             testing::gradient_tolerance);
   EXPECT_REFUSED(keep_topk(f32({1, 2}, {1, 2}), 3), "topk: expected 1 <= k <= 2");
+}
+
+TEST_P(KeepTopk, EqualBitsOnEveryDevice) {
+  testing::for_edge_shapes([&](int64_t rows, int64_t cols) {
+    if (cols == 0) return;
+    testing::expect_equal_bits(device_, [&](Device& device) {
+      Parameter x("x", testing::exact_tensor(device, {rows, cols}, Dtype::f32, 1));
+      Tape tape;
+      const Variable y = keep_topk(tape.watch(x), (cols + 1) / 2);
+      tape.backward(y, testing::exact_tensor(device, {rows, cols}, Dtype::f32, 2));
+      return std::vector<Value>{y.value, materialize(x.gradient, device, {rows, cols}, Dtype::f32)};
+    });
+  });
 }
 
 TEST_P(Topk, TiesGoToTheLowerColumn) {
