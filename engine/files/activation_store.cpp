@@ -96,8 +96,13 @@ void ActivationStore::gather(std::span<const int64_t> rows, float* out) const {
 }
 
 Tensor ActivationStore::gather(std::span<const int64_t> rows, Device& device) const {
-  if (device.kind() == DeviceKind::cuda) refuse_device("activation store", device.kind());
-  Writable out = Tensor::empty(device, {static_cast<int64_t>(rows.size()), width()}, Dtype::f32);
+  const Shape shape = {static_cast<int64_t>(rows.size()), width()};
+  if (device.kind() != DeviceKind::cpu) {
+    std::vector<float> values(static_cast<size_t>(shape.elements()));
+    gather(rows, values.data());
+    return Tensor::from(device, shape, values);
+  }
+  Writable out = Tensor::empty(device, shape, Dtype::f32);
   gather(rows, out.data<float>());
   return std::move(out).freeze();
 }

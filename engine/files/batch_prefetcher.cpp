@@ -1,6 +1,7 @@
 #include "engine/files/batch_prefetcher.h"
 
 #include <utility>
+#include <vector>
 
 #include "engine/error.h"
 #include "engine/parallel.h"
@@ -44,10 +45,18 @@ Tensor BatchPrefetcher::next() {
 
 Tensor BatchPrefetcher::make(int64_t step) const {
   const std::vector<int64_t> rows = order_.rows(step * options_.batch_rows, options_.batch_rows);
-  if (device_.kind() == DeviceKind::cuda) refuse_device("activation store", device_.kind());
-  Writable batch = Tensor::empty(device_, {options_.batch_rows, store_.width()}, Dtype::f32);
-  store_.gather(rows, batch.data<float>());
-  if (prepare_) prepare_(batch.data<float>(), options_.batch_rows, store_.width());
+  const Shape shape = {options_.batch_rows, store_.width()};
+  const auto fill = [&](float* values) {
+    store_.gather(rows, values);
+    if (prepare_) prepare_(values, shape.rows(), shape.cols());
+  };
+  if (device_.kind() != DeviceKind::cpu) {  // made on the host, and on its way before it is asked for
+    std::vector<float> values(static_cast<size_t>(shape.elements()));
+    fill(values.data());
+    return Tensor::from(device_, shape, values);
+  }
+  Writable batch = Tensor::empty(device_, shape, Dtype::f32);
+  fill(batch.data<float>());
   return std::move(batch).freeze();
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/files/half.h"
+#include "engine/files/host_elements.h"
 
 namespace sae {
 namespace {
@@ -167,17 +168,18 @@ Tensor NpyFile::read_rows(Device& device, int64_t begin, int64_t end) const {
   const int64_t item_bytes = is_half_ ? 2 : size_of(dtype_);
   const int64_t row_bytes = shape_.cols() * item_bytes;
   const auto data = file_.range(data_begin_ + begin * row_bytes, (end - begin) * row_bytes, "the rows");
-  Writable out = Tensor::empty(device, {end - begin, shape_.cols()}, dtype_);
+  const Shape shape = {end - begin, shape_.cols()};
   if (is_half_) {
-    float* values = out.data<float>();
-    for (size_t i = 0; i < data.size() / 2; ++i) {
+    std::vector<float> values(data.size() / 2);
+    for (size_t i = 0; i < values.size(); ++i) {
       uint16_t half = 0;
       std::memcpy(&half, data.data() + 2 * i, sizeof(half));
       values[i] = half_to_float(half);
     }
-  } else if (!data.empty()) {
-    std::memcpy(out.raw(), data.data(), data.size());
+    return Tensor::from(device, shape, values);
   }
+  Writable out = Tensor::empty(device, shape, dtype_);
+  device.copy_from_host(out.raw(), data.data(), data.size());
   return std::move(out).freeze();
 }
 
@@ -200,7 +202,8 @@ void write_npy(const std::string& path, const Tensor& tensor, IfExists if_exists
   AtomicFile file(path, if_exists);
   file.expect_bytes(static_cast<int64_t>(prefix.size() + header.size()) + tensor.bytes());
   file.write(prefix + header);
-  file.write({static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())});
+  std::vector<std::byte> room;
+  file.write(host_elements(tensor, room));
   file.commit();
 }
 

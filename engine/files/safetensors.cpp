@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/files/half.h"
+#include "engine/files/host_elements.h"
 #include "engine/files/json.h"
 
 namespace sae {
@@ -209,9 +210,8 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   std::string prefix;
   for (int i = 0; i < length_bytes; ++i) prefix += static_cast<char>((text.size() >> (8 * i)) & 0xff);
   file.write(prefix + text);
-  for (const NamedTensor* named : ordered) {
-    file.write({static_cast<const std::byte*>(named->tensor.raw()), static_cast<size_t>(named->tensor.bytes())});
-  }
+  std::vector<std::byte> room;
+  for (const NamedTensor* named : ordered) file.write(host_elements(named->tensor, room));
   file.commit();
 }
 

@@ -163,21 +163,20 @@ double reconstructed_length(const Tensor& dictionary, int64_t k, uint64_t seed) 
 
 Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed) {
   check(options);
+  // On the host, so that a seed starts from the same bits on every device.
   Device& device = pre_bias.device();
+  const auto host = Device::open(DeviceKind::cpu);
   const Dtype dtype = pre_bias.dtype();
-  Tensor decoder = unit_rows(device, options.latents, options.width, dtype, seed, decoder_stream).value();
+  Tensor decoder = unit_rows(*host, options.latents, options.width, dtype, seed, decoder_stream).value();
   double length = 1.0 / std::sqrt(3.0);
   if (facts_of(options.activation).chooses_k) length = 1.0 / reconstructed_length(decoder, options.k, seed);
   if (options.activation == Activation::sigmoid) {
     length =
         std::sqrt(2.0 * static_cast<double>(options.width) / static_cast<double>(options.latents + options.width + 1));
     decoder = scaled(decoder, length);
-    Tensor encoder = decoder.clone();
-    return Autoencoder(options, std::move(encoder), Tensor::zeros(device, {options.latents}, dtype), std::move(decoder),
-                       pre_bias.with_shape({options.width}));
   }
-  Tensor encoder = scaled(decoder, length);
-  return Autoencoder(options, std::move(encoder), Tensor::zeros(device, {options.latents}, dtype), std::move(decoder),
+  const Tensor encoder = options.activation == Activation::sigmoid ? decoder : scaled(decoder, length);
+  return Autoencoder(options, encoder.to(device), Tensor::zeros(device, {options.latents}, dtype), decoder.to(device),
                      pre_bias.with_shape({options.width}));
 }
 

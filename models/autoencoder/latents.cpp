@@ -125,10 +125,8 @@ void measure_threshold(Autoencoder& autoencoder, std::span<const Tensor> batches
   }
   CHECK(counted > 0, "measure_threshold: no latent is above 0 in any of {} batches", batches.size());
   Parameter& threshold = autoencoder.extra("threshold");
-  visit_real("measure_threshold", threshold.value().dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    threshold.update<T>([&](T* value) { *value = static_cast<T>(sum / static_cast<double>(counted)); });
-  });
+  const double mean = sum / static_cast<double>(counted);
+  threshold.assign(Tensor::scalar(threshold.value().device(), mean).to(threshold.value().dtype()));
 }
 
 }  // namespace sae

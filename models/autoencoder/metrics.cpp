@@ -57,9 +57,13 @@ void MetricsSum::add(const Tensor& x, const Value& latents, const Tensor& recons
             cols_of(latents) == static_cast<int64_t>(firings_.size()),
         "metrics: rows {}, latents {}, reconstruction {} for width {} and {} latents", x.describe(), describe(latents),
         reconstruction.describe(), width, firings_.size());
+  const auto here = [&](const Tensor& tensor) {
+    return tensor.device().kind() == DeviceKind::cpu ? tensor : tensor.to(*host_);
+  };
+  const Tensor x_here = here(x), reconstruction_here = here(reconstruction), stored = here(stored_values(latents));
   visit_real("metrics", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *from = x.data<T>(), *to = reconstruction.data<T>();
+    const T *from = x_here.data<T>(), *to = reconstruction_here.data<T>();
     std::vector<RowSums> sums(static_cast<size_t>(x.rows()));
     parallel_for(x.rows(), grain_for(width), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
@@ -81,7 +85,6 @@ void MetricsSum::add(const Tensor& x, const Value& latents, const Tensor& recons
         }
       }
     });
-    const Tensor& stored = stored_values(latents);
     for (int64_t e = 0; e < stored.elements(); ++e) latent_sum_ += static_cast<double>(stored.data<T>()[e]);
   });
   const std::vector<int64_t> fired = count_firings(latents);

@@ -24,7 +24,7 @@ struct Metrics {
   std::vector<int64_t> density_histogram() const;
 };
 
-/// Adds up metrics over batches of normalised rows.
+/// Adds up metrics over batches of normalised rows, on the host: batches of another device are copied to it.
 class MetricsSum {
  public:
   /// data_mean: [width], the mean of the normalised rows of the training split. Predicting it has normalised_mse 1 on
@@ -36,6 +36,7 @@ class MetricsSum {
   Metrics result() const;
 
  private:
+  std::shared_ptr<Device> host_ = Device::open(DeviceKind::cpu);
   std::vector<double> data_mean_;
   std::vector<double> error_sum_, x_sum_;  // [width]
   int64_t rows_ = 0;

@@ -19,11 +19,12 @@ std::vector<double> cumulated_weights(const Autoencoder& autoencoder, std::span<
   std::vector<double> sums;
   double sum = 0;
   for (const Tensor& x : batches) {
-    const Tensor rebuilt = decode(autoencoder, encode(autoencoder, x)).to(Dtype::f64), rows = x.to(Dtype::f64);
+    const auto rebuilt = decode(autoencoder, encode(autoencoder, x)).to(Dtype::f64).to_vector<double>();
+    const auto rows = x.to(Dtype::f64).to_vector<double>();
     for (int64_t row = 0; row < x.rows(); ++row) {
       double loss = 0;
-      for (int64_t i = 0; i < x.cols(); ++i) {
-        const double error = rows.data<double>()[row * x.cols() + i] - rebuilt.data<double>()[row * x.cols() + i];
+      for (int64_t i = row * x.cols(); i < (row + 1) * x.cols(); ++i) {
+        const double error = rows[static_cast<size_t>(i)] - rebuilt[static_cast<size_t>(i)];
         loss += error * error;
       }
       sum += loss * loss;
@@ -53,11 +54,11 @@ std::vector<double> direction_of(std::span<const Tensor> batches, size_t row, co
 
 double mean_length(const Tensor& encoder, const std::vector<int64_t>& dead) {
   return visit_real("resample", encoder.dtype(), [&](auto zero) {
-    const auto* values = encoder.data<decltype(zero)>();
+    const auto values = encoder.to_vector<decltype(zero)>();
     double sum = 0;
     for (int64_t row = 0; row < encoder.rows(); ++row) {
       if (std::binary_search(dead.begin(), dead.end(), row)) continue;
-      const auto* weights = values + row * encoder.cols();
+      const auto* weights = values.data() + row * encoder.cols();
       sum += std::sqrt(static_cast<double>(dot(weights, weights, encoder.cols())));
     }
     const auto live = encoder.rows() - static_cast<int64_t>(dead.size());
@@ -68,9 +69,11 @@ double mean_length(const Tensor& encoder, const std::vector<int64_t>& dead) {
 void set_row(Parameter& parameter, int64_t row, const std::vector<double>& values) {
   visit_real("resample", parameter.value().dtype(), [&](auto zero) {
     using T = decltype(zero);
+    std::vector<T> rounded;
+    for (const double value : values) rounded.push_back(static_cast<T>(value));
     parameter.update<T>([&](T* elements) {
-      std::transform(values.begin(), values.end(), elements + row * static_cast<int64_t>(values.size()),
-                     [](double value) { return static_cast<T>(value); });
+      T* to = elements + row * static_cast<int64_t>(values.size());
+      parameter.value().device().copy_from_host(to, rounded.data(), rounded.size() * sizeof(T));
     });
   });
 }

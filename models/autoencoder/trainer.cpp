@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "engine/error.h"
+#include "ops/clip_norm/clip_norm.h"
 #include "ops/firings/firings.h"
 #include "ops/optimise_latents/optimise_latents.h"
 #include "ops/unit_norm/unit_norm.h"
@@ -49,7 +50,7 @@ RowConstraint constraint_of(const Autoencoder& autoencoder, const Parameter& par
   return unit ? RowConstraint::unit_norm : RowConstraint::none;
 }
 
-double scalar_of(const Variable& loss) { return require_dense("loss", loss.value).to(Dtype::f64).data<double>()[0]; }
+double scalar_of(const Variable& loss) { return require_dense("loss", loss.value).to(Dtype::f64).item<double>(); }
 
 }  // namespace
 
@@ -123,8 +124,9 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
 }
 
 bool Trainer::packs_encoder() const {
-  return options_.fused && autoencoder_.options().activation == Activation::topk &&
-         autoencoder_.encoder().value().dtype() == Dtype::f32;
+  const Tensor& encoder = autoencoder_.encoder().value();
+  return options_.fused && autoencoder_.options().activation == Activation::topk && encoder.dtype() == Dtype::f32 &&
+         encoder.device().kind() == DeviceKind::cpu;
 }
 
 Tensor Trainer::dead_list() const {
@@ -153,34 +155,20 @@ void Trainer::count_firings(const Value& latents, int64_t rows) {
 }
 
 void Trainer::clip_gradients() {
-  std::vector<Tensor> dense;
-  double squares = 0;
   std::vector<Parameter*> trained;
+  std::vector<Tensor> dense;
   for (Parameter* parameter : autoencoder_.parameters()) {
     if (parameter->gradient.empty()) continue;  // a measured threshold
-    trained.push_back(parameter);
     const Tensor& value = parameter->value();
+    trained.push_back(parameter);
     dense.push_back(materialize(parameter->gradient, value.device(), value.shape(), value.dtype()));
-    visit_real("clip", value.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const T* g = dense.back().data<T>();
-      for (int64_t i = 0; i < value.elements(); ++i) squares += static_cast<double>(g[i]) * g[i];
-    });
   }
-  const double norm = std::sqrt(squares);
-  if (norm <= options_.clip_norm) return;
-  const double factor = options_.clip_norm / norm;
-  size_t i = 0;
-  for (Parameter* parameter : trained) {
-    Writable scaled = Tensor::empty(dense[i].device(), dense[i].shape(), dense[i].dtype());
-    visit_real("clip", dense[i].dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      std::transform(dense[i].data<T>(), dense[i].data<T>() + dense[i].elements(), scaled.data<T>(),
-                     [&](T g) { return g * static_cast<T>(factor); });
-    });
-    parameter->gradient.clear();
-    parameter->gradient.add(std::move(scaled).freeze());
-    ++i;
+  double length = 0;
+  dense = clip_norm(std::move(dense), options_.clip_norm, &length);
+  if (length <= options_.clip_norm) return;  // the sparse terms are as good, and cheaper
+  for (size_t i = 0; i < trained.size(); ++i) {
+    trained[i]->gradient.clear();
+    trained[i]->gradient.add(std::move(dense[i]));
   }
 }
 

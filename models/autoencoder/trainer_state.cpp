@@ -1,5 +1,4 @@
 // What a resumed run needs: Trainer::state and Trainer::restore.
-#include <algorithm>
 #include <map>
 
 #include "engine/error.h"
@@ -7,14 +6,6 @@
 
 namespace sae {
 namespace {
-
-/// Copies a state's tensor over a parameter's elements.
-void overwrite(Parameter& parameter, const Tensor& saved) {
-  visit_real("restore", parameter.value().dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    parameter.update<T>([&](T* elements) { std::copy_n(saved.data<T>(), saved.elements(), elements); });
-  });
-}
 
 class SavedTensors {
  public:
@@ -67,22 +58,22 @@ void Trainer::restore(const State& state) {
     const Shape shape = parameters[i]->value().shape();
     const Dtype dtype = parameters[i]->value().dtype();
     const std::string& name = parameters[i]->name();
-    overwrite(*parameters[i], saved.get(name, shape, dtype));
-    overwrite(moments_[i].first_moment, saved.get(moments_[i].first_moment.name(), shape, dtype));
-    overwrite(moments_[i].second_moment, saved.get(moments_[i].second_moment.name(), shape, dtype));
-    moments_[i].step = saved.get(name + ".adam_steps", {1}, Dtype::i64).data<int64_t>()[0];
+    parameters[i]->assign(saved.get(name, shape, dtype));
+    moments_[i].first_moment.assign(saved.get(moments_[i].first_moment.name(), shape, dtype));
+    moments_[i].second_moment.assign(saved.get(moments_[i].second_moment.name(), shape, dtype));
+    moments_[i].step = saved.get(name + ".adam_steps", {1}, Dtype::i64).item<int64_t>();
     if (options_.averaging) {
       averages_[i].restore(saved.get(name + ".average", shape, dtype),
-                           saved.get(name + ".average_updates", {1}, Dtype::i64).data<int64_t>()[0]);
+                           saved.get(name + ".average_updates", {1}, Dtype::i64).item<int64_t>());
     }
   }
   rows_since_fired_ =
       saved.get("rows_since_fired", {static_cast<int64_t>(rows_since_fired_.size())}, Dtype::i64).to_vector<int64_t>();
-  const Tensor& progress = saved.get("progress", {2}, Dtype::i64);
-  steps_done_ = progress.data<int64_t>()[0];
-  rows_seen_ = progress.data<int64_t>()[1];
-  last_l0_ = saved.get("last_l0", {1}, Dtype::f64).data<double>()[0];
-  compressed_ = saved.get("latents_compressed", {1}, Dtype::i64).data<int64_t>()[0] != 0;
+  const std::vector<int64_t> progress = saved.get("progress", {2}, Dtype::i64).to_vector<int64_t>();
+  steps_done_ = progress[0];
+  rows_seen_ = progress[1];
+  last_l0_ = saved.get("last_l0", {1}, Dtype::f64).item<double>();
+  compressed_ = saved.get("latents_compressed", {1}, Dtype::i64).item<int64_t>() != 0;
 }
 
 }  // namespace sae
