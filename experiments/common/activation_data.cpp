@@ -29,10 +29,13 @@ RowFilter data_options(const Options& options) {
 }
 
 SplitRows::SplitRows(const std::string& folder, const RowFilter& filter, Device& device)
-    : store_(folder), selection_(store_, filter), device_(device) {}
+    : store_(folder),
+      selection_(store_, filter),
+      device_(device),
+      staging_(device.kind() == DeviceKind::cpu ? nullptr : Device::open(DeviceKind::cpu)) {}
 
-Tensor SplitRows::range(int64_t begin, int64_t end) const {
-  return normalise(store_.gather(selection_.rows(begin, end), device_)).rows;
+Tensor SplitRows::host_range(int64_t begin, int64_t end) const {
+  return normalise(store_.gather(selection_.rows(begin, end), staging_ ? *staging_ : device_)).rows;
 }
 
 std::unique_ptr<BatchPrefetcher> SplitRows::batches(uint64_t seed, int64_t first_step, int64_t size,
@@ -74,7 +77,7 @@ DataStatistics data_statistics(const SplitRows& train) {
   const auto count = static_cast<double>(train.rows());
   std::vector<double> sum(static_cast<size_t>(width), 0.0), squares(static_cast<size_t>(width), 0.0);
   for (int64_t begin = 0; begin < train.rows(); begin += batch) {
-    const Tensor x = train.range(begin, std::min(train.rows(), begin + batch));
+    const Tensor x = train.host_range(begin, std::min(train.rows(), begin + batch));
     parallel_for(width, 64, [&](int64_t first, int64_t last) {
       for (int64_t row = 0; row < x.rows(); ++row) {
         const float* values = x.data<float>() + row * width;

@@ -17,7 +17,8 @@ class Options;
 void declare_data_options(Options& options);
 RowFilter data_options(const Options& options);
 
-/// The rows of one split that are used, as the autoencoder sees them: mean over the width removed, unit norm.
+/// The rows of one split that are used, as the autoencoder sees them: mean over the width removed, unit norm. They are
+/// made on the host and then lie on `device`.
 class SplitRows {
  public:
   SplitRows(const std::string& folder, const RowFilter& filter, Device& device);
@@ -29,7 +30,9 @@ class SplitRows {
   const RowSelection& selection() const { return selection_; }
 
   /// Rows [begin, end) of the selection, in stored order.
-  Tensor range(int64_t begin, int64_t end) const;
+  Tensor range(int64_t begin, int64_t end) const { return host_range(begin, end).to(device_); }
+  /// The same, where the host can read them.
+  Tensor host_range(int64_t begin, int64_t end) const;
   /// The batches of a training run, read ahead by a thread. Batch s holds positions [s * size, (s + 1) * size) of an
   /// endless stream of passes, each in an order of its own: a function of (seed, s, size) alone, so a resumed run needs
   /// no other state.
@@ -39,6 +42,7 @@ class SplitRows {
   ActivationStore store_;
   RowSelection selection_;
   Device& device_;
+  std::unique_ptr<Device> staging_;  // where device_ is not the host
 };
 
 /// A harvested folder: the splits train, validation and test.

@@ -32,6 +32,8 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
   json.set("scoring", name_of(t.scoring)).set("fused", t.fused);
+  const DeviceKind device = context.device.kind();
+  if (device != DeviceKind::cpu) json.set("device", name_of(device));  // other bits
   return json.dump();
 }
 
@@ -219,16 +221,17 @@ void RunInProgress::evaluate_if_due() {
   const bool needs_threshold = facts_of(plan_.model.activation).whole_batch;
   const std::vector<Tensor> sample = needs_threshold ? training_sample(0) : std::vector<Tensor>{};
   trainer_.measure_threshold(sample);
+  const PassOptions how{.fused = plan_.training.fused};
   std::optional<Autoencoder> averaged = trainer_.averaged();
   if (averaged) measure_threshold(*averaged, sample);
-  point.validation = evaluate(trainer_.autoencoder(), context_.data.validation, context_.statistics);
+  point.validation = evaluate(trainer_.autoencoder(), context_.data.validation, context_.statistics, how);
   if (averaged) {
-    const Metrics other = evaluate(*averaged, context_.data.validation, context_.statistics);
+    const Metrics other = evaluate(*averaged, context_.data.validation, context_.statistics, how);
     point.averaged = held_out_objective(plan_.model, other) < held_out_objective(plan_.model, point.validation);
     if (point.averaged) point.validation = other;
   }
   const Autoencoder& better = point.averaged ? *averaged : trainer_.autoencoder();
-  if (plan_.test) point.test = evaluate(better, context_.data.test, context_.statistics);
+  if (plan_.test) point.test = evaluate(better, context_.data.test, context_.statistics, how);
   points_.push_back(std::move(point));
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 
 namespace sae {
 
@@ -35,6 +36,7 @@ void declare_training_options(Options& options) {
       .text("averaging", "on", "on|off", "keep a moving average of the weights; the better on validation data is saved")
       .number("clip-norm", 0, "NORM", "largest norm of the whole gradient; 0: no clipping")
       .integer("threads", 0, "N", "processor threads; 0: all");
+  declare_device(options);
   declare_encoder_precision(options);
 }
 

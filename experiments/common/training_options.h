@@ -8,7 +8,7 @@ namespace sae {
 /// The options that `train` and `compare_activations` share: --latents, --batch-size, --k-aux, --dead-after,
 /// --lr-warmup,
 /// --lr-decay, --penalty-warmup, --bandwidth, --threshold-rate, --resamples, --averaging, --clip-norm, --fired-above,
-/// --seed, --threads and those of declare_encoder_precision.
+/// --seed, --threads, --device and those of declare_encoder_precision.
 void declare_training_options(Options& options);
 
 /// --precision and --fused: how an autoencoder's products are computed.

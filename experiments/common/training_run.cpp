@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <memory>
 
@@ -12,6 +13,7 @@
 #include "experiments/common/interrupt.h"
 #include "experiments/common/progress.h"
 #include "experiments/common/run_in_progress.h"
+#include "experiments/common/training_memory.h"
 
 namespace sae {
 
@@ -104,10 +106,20 @@ class RunsOnOneStream {
   std::string last_shown_;
 };
 
+int64_t memory_of_unfinished(std::span<const RunPlan> plans) {
+  int64_t bytes = 0;
+  for (const RunPlan& plan : plans) {
+    const bool finished = plan.resume && std::filesystem::exists(plan.folder + "/result.json");
+    if (!finished) bytes += training_memory(plan.model, plan.training);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label) {
   check_one_stream(plans);
+  require_memory(context.device.kind(), context.device.free_memory(), memory_of_unfinished(plans));
   RunsOnOneStream stream(context, plans);
   if (stream.done()) return std::move(stream).results();
   const TrainingOptions& training = plans[0].training;
@@ -136,7 +148,8 @@ Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const Da
                  PassOptions how) {
   constexpr int64_t batch = 1024;  // metrics do not depend on it
   EncoderPanels panels;
-  if (how.fused && how.panels == nullptr && autoencoder.options().activation == Activation::topk) {
+  const bool packs = rows.device().kind() == DeviceKind::cpu && autoencoder.options().activation == Activation::topk;
+  if (how.fused && how.panels == nullptr && packs) {
     panels.refresh(autoencoder.encoder());
     how.panels = &panels;
   }

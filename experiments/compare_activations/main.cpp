@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
@@ -21,7 +22,7 @@ constexpr const char* description =
 
 int compare(const Options& options) {
   apply_threads(options);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   const SweepOptions sweep = sweep_options(options, data);
   prepare_output(sweep.folder, options.get_flag("resume"), options.get_flag("overwrite"));

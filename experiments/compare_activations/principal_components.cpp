@@ -15,7 +15,8 @@ using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Row
 
 /// Adds (x - mean)^T (x - mean) to the lower triangle of `sum`.
 void add_products(Eigen::MatrixXd& sum, const Tensor& x, const Eigen::RowVectorXd& mean) {
-  const Eigen::Map<const RowMajor> rows(x.data<float>(), x.rows(), x.cols());
+  const std::vector<float> values = x.to_vector<float>();
+  const Eigen::Map<const RowMajor> rows(values.data(), x.rows(), x.cols());
   const Eigen::MatrixXd centred = rows.cast<double>().rowwise() - mean;
   sum.selfadjointView<Eigen::Lower>().rankUpdate(centred.transpose());
 }
@@ -29,7 +30,8 @@ std::vector<double> principal_component_errors(const SplitRows& train, const Spl
   for (const int64_t count : components) {
     CHECK(count >= 1 && count <= width, "expected 1 to {} principal components, got {}", width, count);
   }
-  const Eigen::RowVectorXd centre = Eigen::Map<const Eigen::RowVectorXf>(mean.data<float>(), width).cast<double>();
+  const std::vector<float> means = mean.to_vector<float>();
+  const Eigen::RowVectorXd centre = Eigen::Map<const Eigen::RowVectorXf>(means.data(), width).cast<double>();
   Eigen::MatrixXd train_products = Eigen::MatrixXd::Zero(width, width), test_products = train_products;
   const auto batches = train.batches(/*seed=*/0, 0, std::min(batch, train.rows()), /*shuffle=*/true);
   for (int64_t rows = 0; rows < std::min(most_training_rows, train.rows()); rows += batch) {

@@ -16,12 +16,16 @@ void LatentRows::add(const Tensor& rows, const TokenPlaces& places) {
   CHECK(tokens == static_cast<int64_t>(places.positions.size()) && (tokens == 0 || tokens == rows.rows()) &&
             (this->rows() == 0 || places_.ids.empty() == places.ids.empty()),
         "{} rows came with {} tokens and {} positions", rows.rows(), tokens, places.positions.size());
-  for (int64_t i = 0; i < rows.elements(); ++i) {
-    CHECK(std::isfinite(rows.data<float>()[i]), "row {} holds NaN or infinity", this->rows() + i / width);
+  const Tensor here = rows.device().kind() == DeviceKind::cpu ? rows : rows.to(*host_);
+  for (int64_t i = 0; i < here.elements(); ++i) {
+    CHECK(std::isfinite(here.data<float>()[i]), "row {} holds NaN or infinity", this->rows() + i / width);
   }
 
-  const NormalisedRows normalised = normalise(rows);
-  const Value latents = encode(autoencoder_, normalised.rows);
+  Device& device = autoencoder_.encoder().value().device();
+  const NormalisedRows normalised = normalise(here);
+  const Tensor x = device.kind() == DeviceKind::cpu ? normalised.rows : normalised.rows.to(device);
+  const Value computed = encode(autoencoder_, x);
+  const Value latents = to_device(computed, *host_);
   const SparseRows sparse = sparse_rows("encode", latents);
   const float* values = stored_values(latents).data<float>();
   for (int64_t row = 0; row < rows.rows(); ++row) {

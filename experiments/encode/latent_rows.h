@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -16,7 +17,8 @@ struct TokenPlaces {
   std::vector<int32_t> positions;  ///< in their contexts, from 0
 };
 
-/// The latents of many rows, gathered batch by batch: compressed rows of the entries above 0.
+/// The latents of many rows, gathered on the host batch by batch: compressed rows of the entries above 0. The rows and
+/// the autoencoder may lie on any device.
 class LatentRows {
  public:
   explicit LatentRows(const Autoencoder& autoencoder) : autoencoder_(autoencoder) {}
@@ -39,6 +41,7 @@ class LatentRows {
   void add_entries(std::span<const int32_t> columns, std::span<const float> values);
 
   const Autoencoder& autoencoder_;
+  std::unique_ptr<Device> host_ = Device::open(DeviceKind::cpu);
   std::vector<int64_t> offsets_ = {0};
   std::vector<int32_t> index_;
   std::vector<float> values_;

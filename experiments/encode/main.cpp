@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/files/json.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "experiments/common/subject.h"
@@ -42,12 +43,13 @@ void declare(Options& options) {
   options.flag("overwrite", "replace it");
   options.integer("top", 10, "N", "strongest latents on the screen");
   options.integer("show", 100, "N", "tokens on the screen");
-  options.group("With which model");
+  options.group("With which model, and where");
   options.integer("layer", "N", "after which block (default: the autoencoder's)");
   options.text("site", "SITE", "resid_post, resid_mid, mlp_out, attn_out or mlp_hidden (default: the autoencoder's)");
   options.integer("context", "N", "tokens in a context (default: the autoencoder's, or 64)");
   declare_beginning(options, "every context of text");
   declare_model(options);
+  declare_device(options);
 }
 
 /// Runs whole contexts of one length through the model, a few at a time, until `limit` rows are there.
@@ -158,7 +160,7 @@ int show_latents(const Options& options) {
   const IfExists if_exists = options.get_flag("overwrite") ? IfExists::replace : IfExists::refuse;
   CHECK(output.empty() || if_exists == IfExists::replace || !std::filesystem::exists(output),
         "{}: exists already; give another --output, or --overwrite", output);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const std::string sae_path = options.get_text("sae");
   const LoadedAutoencoder loaded = load_autoencoder(sae_path, *device);
   const int64_t rows = options.get_integer("rows", 0, INT64_MAX);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
 #include "experiments/common/training_run.h"
@@ -17,7 +18,7 @@ constexpr const char* description =
 
 int evaluate_saved(const Options& options) {
   apply_threads(options);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   const std::string split = options.get_text("split");
   CHECK(split == "train" || split == "validation" || split == "test",
@@ -31,7 +32,10 @@ int evaluate_saved(const Options& options) {
   const AutoencoderOptions& model = loaded.autoencoder.options();
   Json json = Json::object();
   json.set("sae", options.get_text("sae")).set("data", data.folder).set("split", split);
-  json.set("activation", name_of(model.activation)).set("latents", model.latents).set("k", model.k).set("penalty", model.penalty);
+  json.set("activation", name_of(model.activation))
+      .set("latents", model.latents)
+      .set("k", model.k)
+      .set("penalty", model.penalty);
   put_metrics(json, metrics);
   // Of topk with exact scoring: rows whose candidates were too many, and the scores computed again for each other row.
   if (counts.rows > 0) json.set("whole_rows", counts.exact_rows).set("rescored_per_row", counts.rescored_per_row());
@@ -47,6 +51,7 @@ int main(int argc, char** argv) {
       .text("data", "FOLDER", "activations, as harvest stores them")
       .text("split", "test", "train|validation|test", "on which rows")
       .integer("threads", 0, "N", "processor threads; 0: all");
+  sae::declare_device(options);
   sae::declare_encoder_precision(options);
   sae::declare_data_options(options);
   return sae::run_program(options, argc, argv, [&] { return evaluate_saved(options); });

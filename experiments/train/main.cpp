@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
@@ -98,7 +99,7 @@ void print_point(const char* split, const Metrics& metrics) {
 
 int train(const Options& options) {
   apply_threads(options);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   fmt::print(stderr, "{}", data.describe());
   const RunContext context = make_context(data, static_cast<uint64_t>(options.get_integer("seed")), *device);

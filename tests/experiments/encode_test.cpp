@@ -55,6 +55,21 @@ TEST_F(Encode, KeepsLatentsAboveZeroInOrder) {
   }
 }
 
+TEST_F(Encode, AnAutoencoderMayLieOnAnotherDevice) {
+  const auto simt = Device::open(DeviceKind::simt);
+  for (const Activation activation : {Activation::topk, Activation::relu}) {
+    const Autoencoder here = channels(activation, *device_), there = channels(activation, *simt);
+    LatentRows expected(here), from_host(there), from_device(there);
+    expected.add(rows(), {});
+    from_host.add(rows(), {});
+    from_device.add(rows().to(*simt), {});
+    for (int64_t row = 0; row < 2; ++row) {
+      EXPECT_EQ(from_host.strongest(row, 4), expected.strongest(row, 4));
+      EXPECT_EQ(from_device.strongest(row, 4), expected.strongest(row, 4));
+    }
+  }
+}
+
 TEST_F(Encode, WritesCompressedRows) {
   const Autoencoder autoencoder = channels(Activation::topk, *device_);
   LatentRows latents(autoencoder);

@@ -5,6 +5,7 @@
 
 #include "engine/files/activation_writer.h"
 #include "experiments/common/interrupt.h"
+#include "experiments/common/training_memory.h"
 #include "experiments/compare_activations/principal_components.h"
 #include "models/autoencoder/autoencoder_file.h"
 #include "tests/support/temporary_folder.h"
@@ -129,6 +130,43 @@ TEST_F(TrainingRun, PrincipalComponentsAreThoseOfThePowerMethod) {
   EXPECT_REFUSED(
       principal_component_errors(data_->train, data_->test, context_->statistics.mean, std::vector<int64_t>{width + 1}),
       "expected 1 to 16 principal components, got 17");
+}
+
+TEST_F(TrainingRun, RunsOnAnotherDevice) {
+  const auto simt = Device::open(DeviceKind::simt);
+  const ActivationData data(path("data"), {.skip_positions = 1, .skip_tokens = {}, .max_norm_multiple = 10}, *simt);
+  const RunContext on_simt = make_context(data, 0, *simt);
+  EXPECT_EQ(on_simt.statistics.mean.to_vector<float>(), context_->statistics.mean.to_vector<float>());
+  for (const Activation activation : {Activation::topk, Activation::relu}) {
+    RunPlan here = plan(std::string("cpu-") + std::string(name_of(activation)), activation);
+    here.training.fused = false;
+    here.training.steps = 12;
+    here.training.dead_after = 128;
+    here.evaluate_after = {12};
+    RunPlan there = here;
+    there.folder = path("simt-" + std::string(name_of(activation)));
+    const RunPoint expected = train_run(*context_, here).points.back();
+    const RunPoint actual = train_run(on_simt, there).points.back();
+    ASSERT_TRUE(actual.test.has_value() && expected.test.has_value());
+    EXPECT_NEAR(actual.test->normalised_mse, expected.test->normalised_mse, 1e-3 * expected.test->normalised_mse);
+    EXPECT_EQ(actual.averaged, expected.averaged);
+    const LoadedAutoencoder loaded = load_autoencoder(there.folder + "/autoencoder.safetensors", *simt);
+    EXPECT_EQ(evaluate(loaded.autoencoder, data.test, on_simt.statistics, {.fused = false}).normalised_mse,
+              actual.test->normalised_mse);
+    there.resume = true;
+    EXPECT_REFUSED(train_run(*context_, there), "holds the result of another run");
+  }
+}
+
+TEST(TrainingMemory, IsAskedForBeforeTheRun) {
+  const AutoencoderOptions model{.width = 768, .latents = 32768, .activation = Activation::relu};
+  const TrainingOptions training{.batch_size = 8192};
+  const int64_t needed = training_memory(model, training);
+  EXPECT_GT(needed, int64_t{4} * (4 * 2 * 768 * 32768 + 8192 * 32768)) << "state and one matrix of latents";
+  EXPECT_NO_THROW(require_memory(DeviceKind::cpu, std::nullopt, needed));
+  EXPECT_NO_THROW(require_memory(DeviceKind::cuda, needed, needed));
+  EXPECT_REFUSED(require_memory(DeviceKind::cuda, int64_t{1} << 30, int64_t{5} << 29),
+                 "device cuda: this needs about 2.5 GiB of memory, of which 1.0 are free; lower --batch-size");
 }
 
 TEST_F(TrainingRun, LearnsAndWritesItsFiles) {
