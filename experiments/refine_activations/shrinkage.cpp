@@ -1,0 +1,117 @@
+#include "experiments/refine_activations/shrinkage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "experiments/common/gnuplot.h"
+
+namespace sae {
+
+Shrinkage measure_shrinkage(const std::string& name, const Autoencoder& autoencoder, const SplitRows& split,
+                            int64_t rows, const DataStatistics& statistics) {
+  constexpr int64_t batch = 1024;
+  const int64_t latents = autoencoder.options().latents;
+  MetricsSum before(statistics.mean, latents), after(statistics.mean, latents);
+  Shrinkage result{name, autoencoder.options(), {}, {}, 0, 0, std::vector<double>(bin_count)};
+  double active = 0, sum_before = 0, sum_after = 0;
+  for (int64_t begin = 0; begin < rows; begin += batch) {
+    const Tensor x = split.range(begin, std::min(rows, begin + batch));
+    const Value encoded = encode(autoencoder, x);
+    const Value refined = refine(autoencoder, x, encoded);
+    before.add(x, encoded, decode(autoencoder, encoded));
+    after.add(x, refined, decode(autoencoder, refined));
+    const float *from = stored_values(encoded).data<float>(), *to = stored_values(refined).data<float>();
+    for (int64_t e = 0; e < stored_values(encoded).elements(); ++e) {
+      if (!(from[e] > 0)) continue;
+      const double old = static_cast<double>(from[e]), now = static_cast<double>(to[e]);
+      active += 1;
+      sum_before += old;
+      sum_after += now;
+      result.raised += now > old ? 1 : 0;
+      const double bin = std::floor(std::min(now / old, 1e6) / bin_width);  // refined / encoded - 1, counted from -1
+      result.bins[std::min(bin_count - 1, static_cast<size_t>(bin))] += 1;
+    }
+  }
+  result.before = before.result();
+  result.after = after.result();
+  if (active > 0) {
+    result.raised /= active;
+    result.mean_change = sum_after / sum_before - 1;
+    for (double& bin : result.bins) bin /= active;
+  }
+  return result;
+}
+
+void write_shrinkage_csv(const std::string& path, const std::vector<Shrinkage>& all) {
+  std::string text = "name,activation,latents,k,penalty,rows,l0,nmse_before,nmse_after,mean_change,raised";
+  for (size_t i = 0; i < bin_count; ++i) text += fmt::format(",from_{:.2f}", -1 + bin_width * static_cast<double>(i));
+  text += "\n";
+  for (const Shrinkage& one : all) {
+    text +=
+        fmt::format("{},{},{},{},{:.6g},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.6f}", one.name, name_of(one.model.activation),
+                    one.model.latents, facts_of(one.model.activation).chooses_k ? one.model.k : 0, one.model.penalty,
+                    one.before.rows, one.before.l0, one.before.normalised_mse, one.after.normalised_mse,
+                    one.mean_change, one.raised);
+    for (const double share : one.bins) text += fmt::format(",{:.6f}", share);
+    text += "\n";
+  }
+  write_file(path, text, IfExists::replace);
+}
+
+std::string shrinkage_table(const std::vector<Shrinkage>& all) {
+  std::string text = fmt::format("{:<28} {:>8} {:>8} {:>8} {:>12} {:>8}\n", "autoencoder", "L0", "NMSE", "refined",
+                                 "mean change", "raised");
+  for (const Shrinkage& one : all) {
+    text += fmt::format("{:<28} {:>8.2f} {:>8.4f} {:>8.4f} {:>+11.2f}% {:>7.1f}%\n", one.name, one.before.l0,
+                        one.before.normalised_mse, one.after.normalised_mse, 100 * one.mean_change, 100 * one.raised);
+  }
+  return text;
+}
+
+void draw_shrinkage(const std::string& path, const std::string& title, const std::vector<Shrinkage>& all) {
+  static const char* const colours[] = {"#dd181f", "#0060ad", "#2a8a3c", "#8a4fbf", "#b07000"};
+  std::map<std::string, std::vector<const Shrinkage*>> curves;
+  for (const Shrinkage& one : all) curves[std::string(name_of(one.model.activation))].push_back(&one);
+  std::string blocks, errors, histograms;
+  size_t index = 0;
+  for (auto& [activation, points] : curves) {
+    std::sort(points.begin(), points.end(), [](const auto* a, const auto* b) { return a->before.l0 < b->before.l0; });
+    blocks += fmt::format("$errors{} << EOD\n", index);
+    for (const Shrinkage* one : points) {
+      blocks += fmt::format("{} {} {}\n", one->before.l0, one->before.normalised_mse, one->after.normalised_mse);
+    }
+    const Shrinkage& middle = **std::min_element(points.begin(), points.end(), [](const auto* a, const auto* b) {
+      return std::abs(std::log(a->before.l0 / 32)) < std::abs(std::log(b->before.l0 / 32));
+    });
+    blocks += fmt::format("EOD\n$histogram{} << EOD\n", index);
+    for (size_t i = 0; i < bin_count; ++i) {
+      blocks += fmt::format("{} {}\n", -1 + bin_width * (static_cast<double>(i) + 0.5), middle.bins[i]);
+    }
+    blocks += "EOD\n";
+    const char* colour = colours[index % std::size(colours)];
+    const char* comma = index == 0 ? "" : ", \\\n     ";
+    errors += fmt::format(
+        "{0}$errors{1} using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '{2}' title '{3}', \\\n     "
+        "$errors{1} using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '{2}' title '{3}, refined'",
+        comma, index, colour, activation);
+    histograms += fmt::format("{}$histogram{} using 1:2 with histeps lw 2 lc rgb '{}' title '{}, L0 {:.0f}'", comma,
+                              index, colour, activation, middle.before.l0);
+    ++index;
+  }
+  const std::string name = std::filesystem::path(path).filename();
+  const std::string plot = fmt::format(
+      "set multiplot layout 1,2 title {} noenhanced\n"
+      "set logscale xy\nset xrange [*:*]\nset xlabel 'L0'\nset ylabel 'normalised MSE'\nplot {}\n"
+      "unset logscale\nset xrange [-1:1]\nset xlabel 'change of an active value when refined'\n"
+      "set ylabel 'share of the active values'\nplot {}\nunset multiplot",
+      gnuplot_quoted(title), errors, histograms);
+  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}set grid\nset key top right\n"
+                                "set xtics auto\nset ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n{2}",
+                                name, blocks, gnuplot_outputs(name, plot, 1100, 480)));
+}
+
+}  // namespace sae

@@ -1,0 +1,121 @@
+#include "models/autoencoder/refine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/error.h"
+#include "engine/parallel.h"
+
+namespace sae {
+namespace {
+
+/// min |y - z D|^2 over z >= 0 for the active rows of D, by their products with each other and with y.
+struct LeastSquares {
+  size_t active = 0;
+  std::vector<double> gram;     // [active, active]
+  std::vector<double> against;  // [active]: D y
+
+  /// The largest eigenvalue of the Gram matrix is at most its largest absolute row sum; 1 over it is a step that
+  /// descends.
+  double step() const {
+    double largest = 0;
+    for (size_t i = 0; i < active; ++i) {
+      double sum = 0;
+      for (size_t j = 0; j < active; ++j) sum += std::abs(gram[i * active + j]);
+      largest = std::max(largest, sum);
+    }
+    return largest > 0 ? 1 / largest : 0;
+  }
+
+  void solve(std::vector<double>& z, const RefineOptions& options) const {
+    const double rate = step();
+    std::vector<double> next(active);
+    for (int64_t iteration = 0; iteration < options.iterations; ++iteration) {
+      double moved = 0, largest = 0;
+      for (size_t i = 0; i < active; ++i) {
+        const double* row = gram.data() + i * active;
+        const double slope = std::inner_product(row, row + active, z.begin(), -against[i]);
+        next[i] = std::max(0.0, z[i] - rate * slope);
+        moved = std::max(moved, std::abs(next[i] - z[i]));
+        largest = std::max(largest, next[i]);
+      }
+      z.swap(next);
+      if (moved <= options.tolerance * largest) return;
+    }
+  }
+};
+
+class RowRefiner {
+ public:
+  RowRefiner(const Autoencoder& autoencoder, const RefineOptions& options)
+      : decoder_(autoencoder.decoder().value().data<float>()),
+        pre_bias_(autoencoder.pre_bias().value().data<float>()),
+        width_(static_cast<size_t>(autoencoder.options().width)),
+        options_(options) {}
+
+  /// x: [width]; index, values: the row's stored entries.
+  void refine(const float* x, const int32_t* index, float* values, int64_t stored) {
+    active_.clear();
+    for (int64_t e = 0; e < stored; ++e) {
+      if (values[e] > 0) active_.push_back(e);
+    }
+    LeastSquares problem{active_.size(), std::vector<double>(active_.size() * active_.size()),
+                         std::vector<double>(active_.size())};
+    std::vector<double> z(active_.size());
+    for (size_t i = 0; i < active_.size(); ++i) {
+      const float* direction = row_of(index[active_[i]]);
+      z[i] = static_cast<double>(values[active_[i]]);
+      for (size_t c = 0; c < width_; ++c) {
+        problem.against[i] +=
+            static_cast<double>(direction[c]) * (static_cast<double>(x[c]) - static_cast<double>(pre_bias_[c]));
+      }
+      for (size_t j = 0; j <= i; ++j) {
+        const float* other = row_of(index[active_[j]]);
+        double product = 0;
+        for (size_t c = 0; c < width_; ++c)
+          product += static_cast<double>(direction[c]) * static_cast<double>(other[c]);
+        problem.gram[i * active_.size() + j] = problem.gram[j * active_.size() + i] = product;
+      }
+    }
+    problem.solve(z, options_);
+    for (size_t i = 0; i < active_.size(); ++i) values[active_[i]] = static_cast<float>(z[i]);
+  }
+
+ private:
+  const float* row_of(int32_t latent) const { return decoder_ + static_cast<size_t>(latent) * width_; }
+
+  const float* decoder_;   // [latents, width]
+  const float* pre_bias_;  // [width]
+  size_t width_;
+  const RefineOptions& options_;
+  std::vector<int64_t> active_;
+};
+
+}  // namespace
+
+Value refine(const Autoencoder& autoencoder, const Tensor& x, const Value& latents, const RefineOptions& options) {
+  const SparseRows pattern = sparse_rows("refine", latents);
+  CHECK(x.rows() == pattern.rows && x.cols() == autoencoder.options().width &&
+            cols_of(latents) == autoencoder.options().latents,
+        "refine: rows {} and latents {} do not belong to an autoencoder of width {} with {} latents", x.describe(),
+        describe(latents), autoencoder.options().width, autoencoder.options().latents);
+  CHECK(
+      x.dtype() == Dtype::f32 && dtype_of(latents) == Dtype::f32 && autoencoder.decoder().value().dtype() == Dtype::f32,
+      "refine: expected f32, got rows {} and latents {}", x.describe(), describe(latents));
+  std::vector<float> values = stored_values(latents).to_vector<float>();
+  parallel_for(
+      pattern.rows, 16,
+      [&](int64_t begin, int64_t end) {
+        RowRefiner refiner(autoencoder, options);
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t first = pattern.begin(row);
+          refiner.refine(x.data<float>() + row * x.cols(), pattern.index + first, values.data() + first,
+                         pattern.end(row) - first);
+        }
+      },
+      Deal::to_the_free);
+  return with_stored_values(latents, Tensor::from(x.device(), stored_values(latents).shape(), values));
+}
+
+}  // namespace sae
