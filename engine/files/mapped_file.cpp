@@ -57,6 +57,10 @@ void MappedFile::unmap() noexcept {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), static_cast<size_t>(size_));
 }
 
+void MappedFile::forget_pages() const noexcept {
+  ::madvise(const_cast<std::byte*>(data_), static_cast<size_t>(size_), MADV_DONTNEED);
+}
+
 std::span<const std::byte> MappedFile::range(int64_t offset, int64_t length, const char* what) const {
   CHECK(offset >= 0 && length >= 0 && offset <= size_ && length <= size_ - offset,
         "{}: {} needs {} bytes at offset {}, but the file ends at {}; it is damaged or was cut short", name_, what,

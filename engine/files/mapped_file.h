@@ -23,6 +23,8 @@ class MappedFile {
   const std::string& name() const { return name_; }
   /// Bytes [offset, offset + length). Throws, saying what was wanted, where the file ends before.
   std::span<const std::byte> range(int64_t offset, int64_t length, const char* what) const;
+  /// Takes the pages that were read out of this process's memory; what is touched again comes from the system's cache.
+  void forget_pages() const noexcept;
 
  private:
   void unmap() noexcept;

@@ -35,6 +35,7 @@ class SafetensorsFile {
   explicit SafetensorsFile(std::string path);
 
   const std::string& name() const { return file_.name(); }
+  void forget_pages() const noexcept { file_.forget_pages(); }  ///< see MappedFile
   /// In the order of the header.
   const std::vector<Entry>& entries() const { return entries_; }
   std::vector<std::string> names() const;

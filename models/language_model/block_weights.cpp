@@ -10,6 +10,41 @@
 #include "models/language_model/architectures.h"
 
 namespace sae {
+namespace {
+
+/// All rows of a matrix; row r is row stored_row(r) of the file.
+template <class T, class StoredRow>
+void read_rows(const StoredTensor& tensor, const StoredRow& stored_row, T* to) {
+  const int64_t cols = tensor.shape.cols();
+  parallel_for(tensor.shape.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
+    std::vector<float> row(static_cast<size_t>(cols));
+    for (int64_t r = begin; r < end; ++r) {
+      tensor.read_row(stored_row(r), row.data());
+      for (int64_t j = 0; j < cols; ++j) to[r * cols + j] = static_cast<T>(row[static_cast<size_t>(j)]);
+    }
+  });
+}
+
+/// `rows` x `cols` of `dtype`, filled in the host's memory by fill(elements), on the device.
+template <class Fill>
+Tensor filled(Device& host, Device& device, int64_t rows, int64_t cols, Dtype dtype, Fill&& fill) {
+  Writable values = Tensor::empty(host, {rows, cols}, dtype);
+  dtype == Dtype::bf16 ? fill(values.data<bfloat16>()) : fill(values.data<float>());
+  return std::move(values).freeze().to(device);
+}
+
+constexpr auto in_order = [](int64_t row) { return row; };
+
+}  // namespace
+
+PackedMatrix pack_stored(const StoredTensor& matrix, Device& device, Precision precision) {
+  std::unique_ptr<Device> own;
+  if (device.kind() != DeviceKind::cpu) own = Device::open(DeviceKind::cpu);
+  const Dtype dtype = PackedMatrix::packed_dtype(device, precision);
+  const auto fill = [&](auto* to) { read_rows(matrix, in_order, to); };
+  return PackedMatrix::pack(filled(own ? *own : device, device, matrix.shape.rows(), matrix.shape.cols(), dtype, fill),
+                            precision);
+}
 
 const StoredTensor& WeightLoader::use(const std::string& name, const Shape& shape) {
   const StoredTensor& tensor = file_.tensor(name, shape);
@@ -23,18 +58,6 @@ int64_t WeightLoader::stored_row(int64_t row, Rows order) const {
   const int64_t dim = form_.attention.head_dim, heads = form_.attention.heads;
   const int64_t part = row / (heads * dim), head = row / dim % heads;
   return (3 * head + part) * dim + row % dim;
-}
-
-template <class T>
-void WeightLoader::read_rows(const StoredTensor& tensor, Rows order, T* to) const {
-  const int64_t cols = tensor.shape.cols();
-  parallel_for(tensor.shape.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
-    std::vector<float> row(static_cast<size_t>(cols));
-    for (int64_t r = begin; r < end; ++r) {
-      tensor.read_row(stored_row(r, order), row.data());
-      for (int64_t j = 0; j < cols; ++j) to[r * cols + j] = static_cast<T>(row[static_cast<size_t>(j)]);
-    }
-  });
 }
 
 /// The tensor is [inputs, outputs]; `to` [outputs, inputs].
@@ -56,14 +79,6 @@ void WeightLoader::read_transposed(const StoredTensor& tensor, T* to) const {
   });
 }
 
-template <class Fill>
-Tensor WeightLoader::filled(int64_t rows, int64_t cols, Dtype dtype, Fill&& fill) {
-  Device& here = device_.kind() == DeviceKind::cpu ? device_ : *host_;
-  Writable values = Tensor::empty(here, {rows, cols}, dtype);
-  dtype == Dtype::bf16 ? fill(values.data<bfloat16>()) : fill(values.data<float>());
-  return std::move(values).freeze().to(device_);
-}
-
 /// All are checked before room is made.
 Tensor WeightLoader::stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order) {
   std::vector<const StoredTensor*> tensors;
@@ -73,9 +88,11 @@ Tensor WeightLoader::stacked(const std::vector<Part>& parts, int64_t inputs, Dty
     tensors.push_back(&use(part.name + ".weight", shape));
     total += part.rows;
   }
-  return filled(total, inputs, dtype, [&](auto* to) {
+  return filled(host(), device_, total, inputs, dtype, [&](auto* to) {
     for (const StoredTensor* tensor : tensors) {
-      form_.transposed ? read_transposed(*tensor, to) : read_rows(*tensor, order, to);
+      form_.transposed ? read_transposed(*tensor, to)
+                       : read_rows(
+                             *tensor, [&](int64_t row) { return stored_row(row, order); }, to);
       to += tensor->shape.elements();
     }
   });
@@ -115,14 +132,7 @@ NormWeights WeightLoader::norm(const std::string& name) {
 
 Tensor WeightLoader::matrix(const std::string& name, int64_t rows, int64_t cols) {
   const StoredTensor& tensor = use(name + ".weight", {rows, cols});
-  return filled(rows, cols, Dtype::f32, [&](auto* to) { read_rows(tensor, Rows::in_order, to); });
-}
-
-PackedMatrix WeightLoader::packed(const std::string& name, int64_t rows, int64_t cols) {
-  const StoredTensor& tensor = use(name + ".weight", {rows, cols});
-  const Tensor values = filled(rows, cols, PackedMatrix::packed_dtype(device_, precision_),
-                               [&](auto* to) { read_rows(tensor, Rows::in_order, to); });
-  return PackedMatrix::pack(values, precision_);
+  return filled(host(), device_, rows, cols, Dtype::f32, [&](auto* to) { read_rows(tensor, in_order, to); });
 }
 
 BlockWeights WeightLoader::block(int64_t layer) {

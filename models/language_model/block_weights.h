@@ -27,6 +27,9 @@ struct BlockWeights {
   PackedMatrix down;  // [width, feed_forward]
 };
 
+/// A matrix of a file, packed.
+PackedMatrix pack_stored(const StoredTensor& matrix, Device& device, Precision precision);
+
 /// Reads and packs the weights that a form asks for, each once, and then knows which tensors of the file nobody read.
 class WeightLoader {
  public:
@@ -37,7 +40,6 @@ class WeightLoader {
   NormWeights norm(const std::string& name);
   /// A matrix as f32.
   Tensor matrix(const std::string& name, int64_t rows, int64_t cols);
-  PackedMatrix packed(const std::string& name, int64_t rows, int64_t cols);
   /// Marks the tensor as read, for rows that are decoded later.
   const StoredTensor& use(const std::string& name, const Shape& shape);
   /// Throws, naming it, where the file holds a weight that was not read: the model is then another than was thought.
@@ -51,22 +53,19 @@ class WeightLoader {
     int64_t rows;
   };
   PackedMatrix product(const std::vector<Part>& parts, int64_t inputs, bool biased, Rows order = Rows::in_order);
-  /// `rows` x `cols` of `dtype`, filled in the host's memory by fill(elements), on the device.
-  template <class Fill>
-  Tensor filled(int64_t rows, int64_t cols, Dtype dtype, Fill&& fill);
+  /// Where a matrix is decoded.
+  Device& host() { return device_.kind() == DeviceKind::cpu ? device_ : *host_; }
   Tensor stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order);
   Tensor biases(const std::vector<Part>& parts, Rows order);
   Tensor gain(const std::string& name, int64_t width);
   int64_t stored_row(int64_t row, Rows order) const;
-  template <class T>
-  void read_rows(const StoredTensor& tensor, Rows order, T* to) const;
   template <class T>
   void read_transposed(const StoredTensor& tensor, T* to) const;
 
   const ModelFile& file_;
   const ModelForm& form_;
   Device& device_;
-  std::unique_ptr<Device> host_;  // where a matrix is decoded if the device is not the cpu
+  std::unique_ptr<Device> host_;  // beside a device that is not the cpu
   Precision precision_;
   std::set<std::string, std::less<>> used_;  // under the file's own names
 };

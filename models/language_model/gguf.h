@@ -34,6 +34,7 @@ class GgufFile {
   explicit GgufFile(std::string path);
 
   const std::string& name() const { return file_.name(); }
+  void forget_pages() const noexcept { file_.forget_pages(); }  ///< see MappedFile
   bool has(std::string_view key) const { return metadata_.contains(key); }
   /// Null where the key is missing.
   const GgufValue* find(std::string_view key) const {

@@ -28,6 +28,7 @@ class GgufModel final : public ModelFile {
   }
 
   Format format() const override { return Format::gguf; }
+  void forget_pages() const override { file_.forget_pages(); }
   TokenizerData tokenizer() const override { return read_tokenizer(file_); }
 
  protected:

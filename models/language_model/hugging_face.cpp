@@ -43,6 +43,9 @@ class HuggingFaceFolder final : public ModelFile {
   }
 
   Format format() const override { return Format::hugging_face; }
+  void forget_pages() const override {
+    for (const auto& file : files_) file->forget_pages();
+  }
   TokenizerData tokenizer() const override { return read_tokenizer_folder(name_); }
 
  protected:

@@ -69,6 +69,9 @@ class ModelFile {
   /// "config.json: 'n_layer'": where a setting stands, for messages.
   std::string where(std::string_view setting) const;
 
+  /// Takes what was read of the tensors out of this process's memory, once it has been copied.
+  virtual void forget_pages() const = 0;
+
   /// The tokenizer that the model was trained with, from the same file or folder.
   virtual TokenizerData tokenizer() const = 0;
 

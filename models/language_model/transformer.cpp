@@ -59,7 +59,7 @@ Site parse_site(std::string_view text) {
 }
 
 Transformer::Transformer(std::shared_ptr<const ModelFile> file, Device& device, Precision precision)
-    : file_(std::move(file)), form_(file_->architecture().describe(*file_)) {
+    : file_(std::move(file)), device_(device), precision_(precision), form_(file_->architecture().describe(*file_)) {
   ModelSizes& sizes = form_.sizes;
   sizes.kv_columns = form_.attention.kv_columns();
   WeightLoader loader(*file_, form_, device, precision);
@@ -70,9 +70,13 @@ Transformer::Transformer(std::shared_ptr<const ModelFile> file, Device& device, 
   CHECK(vocabulary == sizes.vocabulary, "{} is {}, but tensor '{}' has {} rows", file_->where("vocab_size"), vocabulary,
         embedding_->name, sizes.vocabulary);
   if (form_.learned_positions) positions_ = loader.matrix("position_embd", sizes.context, sizes.width);
-  for (int64_t layer = 0; layer < sizes.layers; ++layer) blocks_.push_back(loader.block(layer));
+  for (int64_t layer = 0; layer < sizes.layers; ++layer) {
+    blocks_.push_back(loader.block(layer));
+    file_->forget_pages();
+  }
   final_norm_ = loader.norm("output_norm");
-  output_ = loader.packed(form_.tied_output ? "token_embd" : "output", sizes.vocabulary, sizes.width);
+  stored_output_ =
+      &loader.use(form_.tied_output ? "token_embd.weight" : "output.weight", {sizes.vocabulary, sizes.width});
   // some files repeat the embedding as the output that is tied to it
   if (form_.tied_output && file_->find_tensor("output.weight") != nullptr) {
     loader.use("output.weight", embedding_->shape);
@@ -82,6 +86,7 @@ Transformer::Transformer(std::shared_ptr<const ModelFile> file, Device& device, 
   }
   loader.check_all_used();
   sizes.block_parameters = block_parameters(form_);  // all extents are those of weights that are there
+  device.release_cache();                            // of weights before they were packed
 }
 
 Tensor Transformer::embed(const Tensor& ids) const {
@@ -180,6 +185,15 @@ Tensor Transformer::block(int64_t layer, Tensor residual, const BlockRun& run, c
   residual = add_product(std::move(residual), w.down, hidden, w.feed_forward_output_gain, form_.epsilon, Site::mlp_out,
                          run, sites);
   return sites.pass(Site::resid_post, std::move(residual), run);
+}
+
+const PackedMatrix& Transformer::output_layer() const {
+  std::call_once(output_is_packed_, [&] {
+    output_ = pack_stored(*stored_output_, device_, precision_);
+    file_->forget_pages();
+    device_.release_cache();
+  });
+  return output_;
 }
 
 Tensor Transformer::final_norm(const Tensor& residual, Dtype output) const {

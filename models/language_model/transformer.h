@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -81,8 +82,9 @@ class Transformer {
   Tensor block(int64_t layer, Tensor residual, const BlockRun& run, const Angles& angles, BlockSites& sites) const;
   /// The last normalisation, as the output layer reads it or as f32.
   Tensor final_norm(const Tensor& residual, Dtype output) const;
-  /// [vocabulary, width]
-  const PackedMatrix& output_layer() const { return output_; }
+  /// [vocabulary, width]. Read and packed when it is first asked for, by whichever thread is first: who wants
+  /// activations alone pays neither time nor memory for it.
+  const PackedMatrix& output_layer() const;
 
  private:
   Tensor norm(const Tensor& x, const NormWeights& weights, Dtype output) const;
@@ -90,12 +92,16 @@ class Transformer {
   Tensor activate(const Tensor& up, Dtype output) const;
 
   std::shared_ptr<const ModelFile> file_;
+  Device& device_;
+  Precision precision_;
   ModelForm form_;
   const StoredTensor* embedding_ = nullptr;  // of file_
   Tensor positions_;                         // [context, width], where they are learned
   NormWeights final_norm_;
   std::vector<BlockWeights> blocks_;
-  PackedMatrix output_;
+  const StoredTensor* stored_output_ = nullptr;  // of file_
+  mutable std::once_flag output_is_packed_;
+  mutable PackedMatrix output_;
 };
 
 }  // namespace sae

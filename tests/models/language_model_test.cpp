@@ -4,6 +4,7 @@
 
 #include "engine/files/json.h"
 #include "engine/files/safetensors.h"
+#include "engine/parallel.h"
 #include "tests/models/subject_model.h"
 #include "tests/models/tiny_model.h"
 #include "tests/support/damage.h"
@@ -186,6 +187,23 @@ TEST_P(LanguageModelTest, AnInterventionWorksOnACacheAsOnWholeContexts) {
                  "activations of layer 0 cannot be replaced in blocks 1 to 1");
 }
 
+TEST_F(LanguageModelOnCpu, TheOutputLayerIsPackedWhenItIsFirstAskedFor) {
+  const LanguageModel model = load(file_);
+  const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), 21, 0, 2);
+  const auto live = [&] { return device_.memory().live; };
+  const int64_t before = live(), bytes = model.sizes().vocabulary * model.sizes().width * 4;
+  std::vector<std::vector<float>> logits(4);
+  parallel_for(4, 1, [&](int64_t i, int64_t) {  // by whichever thread is first
+    logits[static_cast<size_t>(i)] = model.logits(residual).to_vector<float>();
+  });
+  EXPECT_GE(live() - before, bytes);
+  EXPECT_LE(live() - before, bytes + 64 * model.sizes().width * 4);  // outputs are rounded up to whole panels
+  for (const auto& one : logits) EXPECT_EQ(one, logits[0]);
+  const int64_t packed = live();
+  model.logits(residual);
+  EXPECT_EQ(live(), packed);
+}
+
 TEST_F(LanguageModelOnCpu, DefaultLayer) {
   EXPECT_EQ(load(file_).default_layer(), 1);  // ceil(3 * 2 / 4) - 1
 }
@@ -329,7 +347,14 @@ TEST_F(SubjectModel, GoldenForwardInBfloat16) {
 
 TEST_F(SubjectModel, TheCapitalOfFrance) {
   REQUIRE_SUBJECT_MODEL(path);
+  const MemoryReport before = device_.memory();
   LanguageModel model = LanguageModel::load(path, device_, Precision::bf16);
+  // the weights of the blocks, each rounded up to the allocator's classes; with the output layer it would be a quarter
+  // more
+  const bool half = PackedMatrix::packed_dtype(Precision::bf16) == Dtype::bf16;
+  const int64_t weights = model.sizes().layers * model.sizes().block_parameters * (half ? 2 : 4);
+  EXPECT_LT(device_.memory().live - before.live, weights + weights / 8);
+  EXPECT_EQ(device_.memory().cached, 0);
   EXPECT_EQ(model.name(), "SmolLM2-135M-Instruct.Q4_1");
   EXPECT_EQ(model.default_layer(), 22);
   const std::vector<int32_t> ids = model.tokenizer().encode("The capital of France is");

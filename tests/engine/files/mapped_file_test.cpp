@@ -23,6 +23,14 @@ TEST(MappedFile, ShowsTheBytesAndItsName) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()), "hello");
 }
 
+TEST(MappedFile, ForgottenPagesAreReadAgain) {
+  const TemporaryFolder folder;
+  const MappedFile file(folder.write("file", std::string(10000, 'x')));
+  EXPECT_EQ(file.bytes()[9999], std::byte{'x'});
+  file.forget_pages();
+  EXPECT_EQ(file.bytes()[9999], std::byte{'x'});
+}
+
 TEST(MappedFile, MovesItsMapping) {
   const TemporaryFolder folder;
   MappedFile first(folder.write("first", "1"));
