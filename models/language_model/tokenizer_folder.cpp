@@ -220,6 +220,7 @@ class FolderReader {
   void read_merges_file() {
     const MappedFile file(path("merges.txt"));
     std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    CHECK(text.ends_with('\n'), "{}: ends within a line, at byte {}; it was cut short", file.name(), text.size());
     MergeReader merges(file.name(), ids_);
     for (bool first = true; !text.empty(); first = false) {
       const size_t end = std::min(text.find('\n'), text.size());
@@ -229,6 +230,22 @@ class FolderReader {
       text.remove_prefix(std::min(end + 1, text.size()));
     }
     data_.rules = merges.take();
+    check_all_made(file);
+  }
+
+  /// A list of merges that was cut at the end of a line shows by the tokens that no merge makes. Those in brackets are
+  /// special, whether or not the files say so.
+  void check_all_made(const MappedFile& merges) const {
+    std::vector<bool> made(data_.tokens.size());
+    for (const MergeRule& rule : data_.rules) made[static_cast<size_t>(rule.joined)] = true;
+    for (const auto& [spelling, id] : ids_) {
+      const Token& token = data_.tokens[static_cast<size_t>(id)];
+      const bool bracketed = (spelling.starts_with('<') && spelling.ends_with('>')) ||
+                             (spelling.starts_with('[') && spelling.ends_with(']'));
+      CHECK(made[static_cast<size_t>(id)] || token.kind != TokenKind::normal || token.text.size() < 2 || bracketed,
+            "{}: no merge up to its end at byte {} makes the token '{}' of {}; it was cut short", merges.name(),
+            merges.size(), spelling, data_.source);
+    }
   }
 
   // ---- both

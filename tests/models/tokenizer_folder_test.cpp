@@ -126,7 +126,13 @@ TEST_F(TokenizerFolder, VocabularyFilesAreRefusedByName) {
   EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "merges.txt: merge 1 ('a c') has the part 'c'");
   folder_.write("merges.txt", "#version: 0.2\n");
   EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "merges.txt: the list of merges is empty");
+  folder_.write("merges.txt", "a b");
+  EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "merges.txt: ends within a line, at byte 3");
+  folder_.write("vocab.json", R"({"a": 0, "b": 1, "ab": 2, "aba": 3, "<pad>": 4})");
   folder_.write("merges.txt", "a b\n");
+  EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")),
+                 "merges.txt: no merge up to its end at byte 4 makes the token 'aba'");
+  folder_.write("merges.txt", "a b\nab a\n");
   EXPECT_THAT(Tokenizer::from_folder(folder_.path(".")).encode("ab"), ElementsAre(2));
   folder_.write("tokenizer_config.json", R"({"tokenizer_class": "CodeGenTokenizer"})");
   EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "a CodeGenTokenizer is not supported");

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "engine/files/json.h"
 #include "models/language_model/gguf.h"
 #include "models/language_model/tokenizer.h"
@@ -11,6 +13,7 @@ namespace sae {
 namespace {
 
 using testing::GgufWriter;
+namespace fs = std::filesystem;
 
 // 600 strings, and the ids that tokenizers, sentencepiece and llama.cpp give for them: golden/tokenizer_ids.py.
 class TokenizerGolden : public ::testing::Test {
@@ -29,6 +32,19 @@ class TokenizerGolden : public ::testing::Test {
     model.set("vocab", vocabulary).set("merges", source.at("merges"));
     folder_.write("tokenizer.json", json.set("model", model).dump());
     return Tokenizer::from_folder(folder_.path("."));
+  }
+
+  /// Qwen 2's form: vocab.json, merges.txt and tokenizer_config.json.
+  void write_vocabulary_files() {
+    const Json source = golden_.at("byte_level");
+    Json vocabulary = Json::object();
+    for (int64_t id = 0; id < source.at("tokens").size(); ++id) vocabulary.set(source.at("tokens").at(id).text(), id);
+    std::string merges = "#version: 0.2\n";
+    for (const std::string& line : source.at("merges").texts()) merges += line + "\n";
+    folder_.write("vocab.json", vocabulary.dump());
+    folder_.write("merges.txt", merges);
+    folder_.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>",
+      "added_tokens_decoder": {"1": {"content": "<|im_start|>", "special": true}}})");
   }
 
   static bool is_marked(const std::string& form) { return form.starts_with("llama-2") || form == "gemma"; }
@@ -147,18 +163,12 @@ TEST_F(TokenizerGolden, BytesThatAreNoUtf8ComeBack) {
 }
 
 TEST_F(TokenizerGolden, VocabularyAndMergesAsFilesOfTheirOwn) {
-  const Json source = golden_.at("byte_level");
-  Json vocabulary = Json::object();
-  for (int64_t id = 0; id < source.at("tokens").size(); ++id) vocabulary.set(source.at("tokens").at(id).text(), id);
-  std::string merges = "#version: 0.2\n";
-  for (const std::string& line : source.at("merges").texts()) merges += line + "\n";
-  folder_.write("vocab.json", vocabulary.dump());
-  folder_.write("merges.txt", merges);
+  write_vocabulary_files();
+  folder_.write("tokenizer_config.json", "{}");
   Tokenizer gpt2 = Tokenizer::from_folder(folder_.path("."));
   expect_golden(gpt2, "gpt-2");
   EXPECT_EQ(gpt2.piece(gpt2.end_of_text()), "<|endoftext|>");
-  folder_.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>",
-    "added_tokens_decoder": {"1": {"content": "<|im_start|>", "special": true}}})");
+  write_vocabulary_files();
   Tokenizer qwen2 = Tokenizer::from_folder(folder_.path("."));
   expect_golden(qwen2, "qwen2");
   EXPECT_EQ(qwen2.end_of_turn(), 2);
@@ -174,6 +184,21 @@ TEST_F(TokenizerGolden, EveryKilobyteOfATruncatedFile) {
     folder_.write("tokenizer.json", whole.substr(0, length));
     EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "tokenizer.json: not valid JSON: parse error at line ");
   }
+  fs::remove(folder_.path("tokenizer.json"));
+  write_vocabulary_files();
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"}) {
+    const std::string all = folder_.read(name);
+    for (size_t length = kilobyte; length < all.size(); length += kilobyte) {
+      folder_.write(name, all.substr(0, length));
+      EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), name);
+    }
+    folder_.write(name, all.substr(0, 10));
+    EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), name);
+    folder_.write(name, all);
+  }
+  const std::string merges = folder_.read("merges.txt");  // at a line's end too
+  folder_.write("merges.txt", merges.substr(0, merges.rfind('\n', merges.size() - 2) + 1));
+  EXPECT_REFUSED(Tokenizer::from_folder(folder_.path(".")), "merges.txt: no merge up to its end at byte ");
   from_gguf("llama-2");
   const std::string model = folder_.read("model.gguf");
   ASSERT_GT(model.size(), 10 * kilobyte);

@@ -136,6 +136,7 @@ TEST_F(TokenizerTest, Refusals) {
                  "merge 1 ('a z') has the part 'z', which is no token");
   EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"b a"})), "the part 'ba'");
   EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"ab"})), "merge 0 is 'ab'");
+  EXPECT_REFUSED(open(without("tokenizer.ggml.merges").texts("tokenizer.ggml.merges", {"a "})), "merge 0 is 'a '");
   EXPECT_REFUSED(open(without("tokenizer.ggml.pre").text("tokenizer.ggml.pre", "runes")),
                  "the pre-tokenizer 'runes' is not supported; supported: smollm, gpt-2");
   EXPECT_REFUSED(open(without("tokenizer.ggml.model").text("tokenizer.ggml.model", "bert")),
