@@ -48,11 +48,12 @@ void declare_beginning(Options& options, const std::string& what) {
       "the model's beginning-of-text token before " + what + "; auto: where its files say that it expects one");
 }
 
-bool wants_beginning(const Options& options, const Tokenizer& tokenizer) {
+bool wants_beginning(const Options& options, const Tokenizer& tokenizer, std::optional<bool> learnt) {
   const std::string text = options.get_text("bos");
   CHECK(text == "auto" || text == "on" || text == "off", "--bos: expected auto, on or off, got '{}'", text);
-  CHECK(text != "on" || tokenizer.beginning_of_text() >= 0, "--bos on: the model's files name no such token");
-  return text == "on" || (text == "auto" && tokenizer.adds_beginning());
+  const bool wanted = text == "auto" ? learnt.value_or(tokenizer.adds_beginning()) : text == "on";
+  CHECK(!wanted || tokenizer.beginning_of_text() >= 0, "--bos on: the model's files name no such token");
+  return wanted;
 }
 
 Tokenizer open_tokenizer(const std::string& path) {

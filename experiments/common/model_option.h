@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "experiments/common/options.h"
@@ -19,8 +20,9 @@ std::string model_path(const Options& options);
 Precision model_precision(const Options& options);
 /// Declares --bos: whether the model's beginning-of-text token stands before `what` ("every context", say).
 void declare_beginning(Options& options, const std::string& what);
-/// --bos: what it says, or, by default, what the model's files say. Throws where there is no such token to put.
-bool wants_beginning(const Options& options, const Tokenizer& tokenizer);
+/// --bos: what it says, or, by default, `learnt`, how the activations of an autoencoder were made, or else what the
+/// model's files say. Throws where there is no such token to put.
+bool wants_beginning(const Options& options, const Tokenizer& tokenizer, std::optional<bool> learnt = {});
 /// --model's tokenizer alone: of a GGUF file, or of a Hugging Face folder.
 Tokenizer open_tokenizer(const std::string& path);
 /// Applies --threads.

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/error.h"
+#include "experiments/common/subject.h"
 #include "models/autoencoder/autoencoder_file.h"
 
 namespace sae {
@@ -271,6 +272,7 @@ RunResult RunInProgress::finish() {
                     {"layer", std::to_string(data.layer)},
                     {"site", data.site},
                     {"context_length", std::to_string(data.context_length)},
+                    {"beginning", contexts_have_beginning(data) ? "on" : "off"},
                     {"input_normalisation", "mean over the width removed, unit norm"},
                     {"plan", text_},
                     {"options", plan_.options_text}},

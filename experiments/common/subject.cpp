@@ -33,8 +33,12 @@ Subject subject_of(const LoadedAutoencoder& loaded, const LanguageModel& model) 
   if (!site.empty()) subject.place.site = parse_site(site);
   const int64_t length = integer_note(loaded.notes, "context_length", 0);
   if (length > 0) subject.context_length = length;
+  const std::string beginning = note(loaded.notes, "beginning");
+  if (!beginning.empty()) subject.beginning = beginning == "on";
   return subject;
 }
+
+bool contexts_have_beginning(const StoreDescription& store) { return !note(store.notes, "beginning").empty(); }
 
 void check_subject(const std::string& path, const LoadedAutoencoder& loaded, const LanguageModel& model) {
   const Subject subject = subject_of(loaded, model);

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/files/activation_shard.h"
 #include "models/autoencoder/autoencoder_file.h"
 #include "models/language_model/language_model.h"
 
@@ -13,12 +15,16 @@ struct Subject {
   std::string model;  ///< the language model's title; empty: not said
   SitePlace place;
   int64_t context_length = 64;
+  std::optional<bool> beginning;  ///< did every context start with the beginning-of-text token?
   friend bool operator==(const Subject& a, const Subject& b) {
     return a.model == b.model && a.place.layer == b.place.layer && a.place.site == b.place.site &&
-           a.context_length == b.context_length;
+           a.context_length == b.context_length && a.beginning == b.beginning;
   }
 };
 Subject subject_of(const LoadedAutoencoder& loaded, const LanguageModel& model);
+
+/// Did every context of a store start with the beginning-of-text token? What its note "beginning" says.
+bool contexts_have_beginning(const StoreDescription& store);
 
 /// Throws, naming the file, where an autoencoder does not fit this model: other activations than the model's, another
 /// width, a block that the model does not have.

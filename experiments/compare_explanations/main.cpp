@@ -90,7 +90,7 @@ class Comparison {
     const StoreDescription &build = build_.store.description(), &test = test_.store.description();
     CHECK(build.layer == test.layer && build.site == test.site && build.context_length == test.context_length,
           "{}: is of another layer, site or context length than {}", test_.store.folder(), build_.store.folder());
-    search_.prefix = prefix_option("separator", model_);
+    search_.prefix = prefix_option("separator", model_, build);
     search_.pad = pad_option(options, model_);
     paper_search_.mode = ExplanationMode::reference;
     paper_search_.pad = search_.pad;

@@ -51,6 +51,10 @@ std::vector<LoadedAutoencoder> load_all(const std::vector<std::string>& paths, c
     all.push_back(load_autoencoder(path, device));
     check_subject(path, all.back(), model);
     const Subject first = subject_of(all.front(), model), subject = subject_of(all.back(), model);
+    CHECK(subject.beginning == first.beginning,
+          "{}: contexts of its activations started with the beginning-of-text token, those of {} did not, or the other "
+          "way around; measure them apart",
+          path, paths.front());
     CHECK(subject.place.layer == first.place.layer && subject.place.site == first.place.site &&
               subject.context_length == first.context_length,
           "{}: reads block {} {} in contexts of {}, {} reads block {} {} in contexts of {}; measure them apart", path,
@@ -85,7 +89,7 @@ int measure_all(const Options& options) {
         subject.context_length);
   measurement.contexts = tokens / subject.context_length;
   measurement.batch_contexts = options.get_integer("batch", 1, 1 << 16);
-  const bool beginning = wants_beginning(options, model.tokenizer());
+  const bool beginning = wants_beginning(options, model.tokenizer(), subject.beginning);
   const auto source = text_contexts(read_documents(text), model.tokenizer(), subject.context_length, beginning);
   prepare_output(output, options.get_flag("resume"), options.get_flag("overwrite"));
   options.write_effective(output + "/options.txt");

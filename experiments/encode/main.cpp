@@ -144,7 +144,7 @@ void encode_tokens(const Options& options, const LoadedAutoencoder& loaded, Lang
   if (options.given("site")) subject.place.site = parse_site(options.get_text("site"));
   if (options.given("context")) subject.context_length = options.get_integer("context", 1, model.sizes().context);
   ContextEncoder encoder(model, subject.place, limit, latents);
-  const bool beginning = wants_beginning(options, model.tokenizer());
+  const bool beginning = wants_beginning(options, model.tokenizer(), subject.beginning);
   if (options.given("prompt")) {
     encode_prompt(options.get_text("prompt"), model, subject.context_length, beginning, encoder);
   } else {

@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/philox.h"
+#include "experiments/common/subject.h"
 #include "models/autoencoder/input_normalisation.h"
 
 namespace sae {
@@ -82,6 +83,7 @@ void check_same_subject(const std::string& autoencoder_file, const LoadedAutoenc
   compare("layer", std::to_string(description.layer));
   compare("site", description.site);
   compare("context_length", std::to_string(description.context_length));
+  compare("beginning", contexts_have_beginning(description) ? "on" : "off");
 }
 
 std::vector<int64_t> latents_above(const LatentFirings& firings, double floor, int64_t needed,

@@ -53,9 +53,10 @@ void declare(Options& options) {
   options.text("mode", "fixed", "fixed|reference",
                "fixed: longest match over all paths, mean of equal patterns, wildcards checked together; reference: as "
                "released with Gao et al., quirks included");
-  options.text("prefix", "separator", "separator|none",
-               "before every query: the model's end-of-text token, which takes the attention sink at position 0; none: "
-               "the text alone, as in the paper");
+  options.text(
+      "prefix", "separator", "separator|none",
+      "before every query: the token that begins the contexts of --data, or else the model's end-of-text token, "
+      "which takes the attention sink at position 0; none: the text alone, as in the paper");
   declare_data_options(options);
   options.group("With which model");
   declare_model(options);
@@ -119,7 +120,7 @@ int explain_sample(const Options& options) {
 
   ExplainPlan plan;
   plan.search.mode = parse_explanation_mode(options.get_text("mode"));
-  plan.search.prefix = prefix_option(options.get_text("prefix"), model);
+  plan.search.prefix = prefix_option(options.get_text("prefix"), model, store.description());
   plan.search.pad = pad_option(options, model);
   plan.examples = example_options(options);
   plan.identity = search_identity(loaded.autoencoder, store, selection, options);

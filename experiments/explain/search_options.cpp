@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "experiments/common/subject.h"
 
 namespace sae {
 
@@ -22,9 +23,10 @@ void check_same_model(const LanguageModel& model, const ActivationStore& store) 
   CHECK(description.model == model.title(),
         "{}: holds activations of '{}', the model is '{}'; name theirs with --model", store.folder(), description.model,
         model.title());
-  CHECK(description.width == model.sizes().width && description.layer < model.sizes().layers,
-        "{}: holds rows of width {} after block {}, the model has {} blocks of width {}", store.folder(),
-        description.width, description.layer, model.sizes().layers, model.sizes().width);
+  const int64_t width = model.width_of(parse_site(description.site));
+  CHECK(description.width == width && description.layer < model.sizes().layers,
+        "{}: holds rows of width {} of block {}, the model has {} blocks of width {}", store.folder(),
+        description.width, description.layer, model.sizes().layers, width);
 }
 
 std::string search_identity(const Autoencoder& autoencoder, const ActivationStore& store, const RowSelection& selection,
@@ -38,17 +40,23 @@ ExampleOptions example_options(const Options& options) {
           static_cast<uint64_t>(options.get_integer("seed", 0, INT64_MAX))};
 }
 
-std::vector<int32_t> prefix_option(const std::string& text, LanguageModel& model) {
+std::vector<int32_t> prefix_option(const std::string& text, const LanguageModel& model, const StoreDescription& store) {
   CHECK(text == "separator" || text == "none", "--prefix: expected separator or none, got '{}'", text);
   if (text == "none") return {};
-  const int32_t separator = model.tokenizer().end_of_text();
-  CHECK(separator >= 0, "--prefix: the model's tokenizer names no end-of-text token; use --prefix none");
+  const bool began = contexts_have_beginning(store);
+  const int32_t separator = began ? model.tokenizer().beginning_of_text() : model.tokenizer().end_of_text();
+  CHECK(separator >= 0, "--prefix: the model's tokenizer names no {} token; use --prefix none",
+        began ? "beginning-of-text" : "end-of-text");
   return {separator};
 }
 
 int32_t pad_option(const Options& options, LanguageModel& model) {
   const std::string text = options.get_text("pad");
-  const std::vector<int32_t> ids = model.tokenizer().encode(text);
+  std::vector<int32_t> ids = model.tokenizer().encode(text);
+  if (ids.size() != 1 && text.starts_with(' ')) {  // some tokenizers put the space there themselves
+    std::vector<int32_t> without = model.tokenizer().encode(text.substr(1));
+    if (without.size() == 1 && model.tokenizer().piece(without[0]) == text) ids = std::move(without);
+  }
   CHECK(ids.size() == 1, "--pad: '{}' is {} tokens of this model, expected one", text, ids.size());
   return ids[0];
 }

@@ -24,8 +24,9 @@ std::string search_identity(const Autoencoder& autoencoder, const ActivationStor
 /// --examples, --held-out and --seed.
 ExampleOptions example_options(const Options& options);
 
-/// What stands before every query: one separator, the model's end-of-text token, or nothing ("none").
-std::vector<int32_t> prefix_option(const std::string& text, LanguageModel& model);
+/// What stands before every query: one separator, or nothing ("none"). It is the token with which the store's contexts
+/// began, where they began with one, else the model's end-of-text token.
+std::vector<int32_t> prefix_option(const std::string& text, const LanguageModel& model, const StoreDescription& store);
 /// --pad as the one token it must be.
 int32_t pad_option(const Options& options, LanguageModel& model);
 

@@ -1,6 +1,7 @@
 // Continues a prompt: a person sees at once whether the language model is right.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -52,21 +53,29 @@ void declare(Options& options) {
 }
 
 /// The messages as SmolLM2 and other models with <|im_start|> were trained on them.
-std::string chat_text(const std::string& message) {
+std::string chat_text(LanguageModel& model, const std::string& message) {
+  const std::vector<int32_t> mark = model.tokenizer().encode("<|im_start|>", true);
+  CHECK(mark.size() == 1 && model.tokenizer().is_special(mark[0]),
+        "--chat: {} has no token <|im_start|>; write its own marks into --prompt, with --special-tokens", model.name());
   return "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
          "<|im_start|>user\n" +
          message + "<|im_end|>\n<|im_start|>assistant\n";
 }
 
-std::optional<Intervention> steering_option(const Options& options, const LanguageModel& model, Device& device) {
+struct Steering {
+  std::optional<Intervention> intervention;
+  std::optional<bool> beginning;  ///< did the contexts that the autoencoder was trained on start with its token?
+};
+
+Steering steering_option(const Options& options, const LanguageModel& model, Device& device) {
   CHECK(options.given("sae") || !options.given("clamp"), "--clamp: whose latents? Name an autoencoder with --sae");
-  if (!options.given("sae")) return std::nullopt;
+  if (!options.given("sae")) return {};
   const std::string path = options.get_text("sae");
   LoadedAutoencoder loaded = load_autoencoder(path, device);
   check_subject(path, loaded, model);
   std::vector<LatentClamp> clamps = parse_clamps(options.get_text("clamp"), loaded.autoencoder.options());
-  const SitePlace place = subject_of(loaded, model).place;
-  return steering(std::move(loaded.autoencoder), place, std::move(clamps));
+  const Subject subject = subject_of(loaded, model);
+  return {steering(std::move(loaded.autoencoder), subject.place, std::move(clamps)), subject.beginning};
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -84,13 +93,14 @@ int generate(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto device = open_device(options);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
-  const std::optional<Intervention> intervention = steering_option(options, model, *device);
-  const Intervention* steered = intervention ? &*intervention : nullptr;
+  const Steering steering = steering_option(options, model, *device);
+  const Intervention* steered = steering.intervention ? &*steering.intervention : nullptr;
   const double load_seconds = seconds_since(start);
 
   std::vector<int32_t> ids;
-  if (wants_beginning(options, model.tokenizer())) ids.push_back(model.tokenizer().beginning_of_text());
-  model.tokenizer().encode(chat ? chat_text(prompt) : prompt, ids, chat || options.get_flag("special-tokens"));
+  if (wants_beginning(options, model.tokenizer(), steering.beginning))
+    ids.push_back(model.tokenizer().beginning_of_text());
+  model.tokenizer().encode(chat ? chat_text(model, prompt) : prompt, ids, chat || options.get_flag("special-tokens"));
   CHECK(!ids.empty(), "the prompt is empty; give some text to --prompt");
   KeyValueCache cache = model.make_cache(static_cast<int64_t>(ids.size()) + wanted);
   if (!chat) fmt::print("{}", prompt);
@@ -101,8 +111,11 @@ int generate(const Options& options) {
   const double prompt_seconds = seconds_since(prompt_start);
   const auto text_start = std::chrono::steady_clock::now();
   int64_t added = 0;
+  // an embedding may be padded by rows that are no tokens
+  const auto choices = static_cast<size_t>(std::min<int64_t>(logits.cols(), model.tokenizer().size()));
   while (added < wanted) {
-    const int32_t id = sampler.choose(logits.to_vector<float>());
+    const std::vector<float> scores = logits.to_vector<float>();
+    const int32_t id = sampler.choose({scores.data(), choices});
     const bool ends = id == model.tokenizer().end_of_turn() || id == model.tokenizer().end_of_text();
     if (ends && !options.get_flag("ignore-end")) break;
     fmt::print("{}", model.tokenizer().piece(id));

@@ -39,27 +39,32 @@ Tensor rows_of_decoder(const Tensor& decoder, std::span<const int64_t> latents) 
 
 }  // namespace
 
-std::vector<DirectionReport> direction_reports(const LanguageModel& model, const Autoencoder& autoencoder,
+std::vector<DirectionReport> direction_reports(const LanguageModel& model, const Autoencoder& autoencoder, Site site,
                                                std::span<const int64_t> latents) {
   constexpr size_t at_once = 256;
   const Tensor& decoder = autoencoder.decoder().value();
-  const std::vector<float> nothing =
-      model.logits(Tensor::zeros(decoder.device(), {1, decoder.cols()}, Dtype::f32)).to_vector<float>();
+  const bool in_residual_stream = site != Site::mlp_hidden;
+  std::vector<float> nothing;
+  if (in_residual_stream) {
+    nothing = model.logits(Tensor::zeros(decoder.device(), {1, decoder.cols()}, Dtype::f32)).to_vector<float>();
+  }
   const auto vocabulary = static_cast<int64_t>(nothing.size());
   std::vector<DirectionReport> reports(latents.size());
   for (size_t begin = 0; begin < latents.size(); begin += at_once) {
     const auto some = latents.subspan(begin, std::min(at_once, latents.size() - begin));
     const Tensor rows = rows_of_decoder(decoder, some);
-    const Tensor scores = model.logits(rows), cosines = dense_product(rows, false, decoder, true);
+    const Tensor scores = in_residual_stream ? model.logits(rows) : Tensor();
+    const Tensor cosines = dense_product(rows, false, decoder, true);
     parallel_for(static_cast<int64_t>(some.size()), 1, [&](int64_t i, int64_t) {
       DirectionReport& report = reports[begin + static_cast<size_t>(i)];
+      report.nearest = best(cosines.data<float>() + i * cosines.cols(), cosines.cols(), neighbours_shown, 1,
+                            some[static_cast<size_t>(i)]);
+      if (!in_residual_stream) return;
       std::vector<float> effects(nothing.size());
       for (size_t j = 0; j < effects.size(); ++j)
         effects[j] = scores.data<float>()[i * vocabulary + static_cast<int64_t>(j)] - nothing[j];
       report.promoted = best(effects.data(), vocabulary, tokens_shown, 1);
       report.suppressed = best(effects.data(), vocabulary, tokens_shown, -1);
-      report.nearest = best(cosines.data<float>() + i * cosines.cols(), cosines.cols(), neighbours_shown, 1,
-                            some[static_cast<size_t>(i)]);
     });
   }
   return reports;

@@ -20,8 +20,9 @@ struct DirectionReport {
 };
 
 /// Of each latent: its direct effect on the scores is logits(d) - logits(0), by way of the last normalisation; ten
-/// tokens each way, and eight neighbours.
-std::vector<DirectionReport> direction_reports(const LanguageModel& model, const Autoencoder& autoencoder,
+/// tokens each way, and eight neighbours. Directions among the neurons of an MLP (mlp_hidden) are none of the residual
+/// stream, and promote nothing by themselves.
+std::vector<DirectionReport> direction_reports(const LanguageModel& model, const Autoencoder& autoencoder, Site site,
                                                std::span<const int64_t> latents);
 
 }  // namespace sae

@@ -119,7 +119,10 @@ class Report {
         folder_(options.get_text("output"), rows, options.get_integer("skip-positions"), seed_) {}
 
   void write(const std::vector<std::string>& paths) {
-    folder_.write_text(model_.sizes().vocabulary, [&](int32_t id) { return printable(model_.tokenizer().piece(id)); });
+    const Tokenizer& tokenizer = model_.tokenizer();
+    folder_.write_text(model_.sizes().vocabulary, [&](int32_t id) {  // rows that pad the embedding are no tokens
+      return id < tokenizer.size() ? printable(tokenizer.piece(id)) : fmt::format("[padding {}]", id);
+    });
     Progress progress("report", static_cast<int64_t>(paths.size()), "autoencoders");
     for (size_t i = 0; i < paths.size(); ++i) {
       add(paths[i], paths.size() == 1);
@@ -160,7 +163,7 @@ class Report {
     report.latents = loaded.autoencoder.options().latents;
     report.dead = std::count_if(firings.begin(), firings.end(), [](const auto& one) { return one.empty(); });
     report.shown = sample_latents(firings, options_.get_integer("latents", 0, INT64_MAX), included, seed_);
-    report.directions = direction_reports(model_, loaded.autoencoder, report.shown);
+    report.directions = direction_reports(model_, loaded.autoencoder, subject.place.site, report.shown);
     report.firings = &firings;
     report.explanations = explanations ? &*explanations : nullptr;
     folder_.add_autoencoder(report);

@@ -46,10 +46,12 @@ std::string note(const Metadata& notes, std::string_view key) {
   return "";
 }
 
-/// The hook's name in TransformerLens, by which SAELens finds the place: "blocks.22.hook_resid_post".
+/// The hook's name in TransformerLens, by which SAELens finds the place: "blocks.22.hook_resid_post"; a feed-forward's
+/// neurons go by "blocks.22.mlp.hook_post" there.
 std::string hook_name(const Metadata& notes) {
   const std::string layer = note(notes, "layer"), site = note(notes, "site");
-  return layer.empty() || site.empty() ? "" : "blocks." + layer + ".hook_" + site;
+  if (layer.empty() || site.empty()) return "";
+  return "blocks." + layer + (site == "mlp_hidden" ? ".mlp.hook_post" : ".hook_" + site);
 }
 
 struct Export {
@@ -124,7 +126,7 @@ Export to_saelens(const LoadedAutoencoder& loaded) {
       .set("made_by", "sae.cpp")
       .set("model_name", note(loaded.notes, "model"))
       .set("hook_name", hook_name(loaded.notes))
-      .set("prepend_bos", false);
+      .set("prepend_bos", note(loaded.notes, "beginning") == "on");
   const std::string context = note(loaded.notes, "context_length");
   if (!context.empty()) metadata.set("context_size", Json::parse(context, "context_length").integer());
   result.config.set("metadata", metadata);

@@ -102,9 +102,9 @@ float value_in_row(const SparseRows& rows, const float* values, int64_t row, int
 
 LatentQueries::LatentQueries(const LanguageModel& model, SitePlace place, const Autoencoder& autoencoder)
     : model_(model), place_(place), autoencoder_(autoencoder) {
-  CHECK(autoencoder.options().width == model.sizes().width,
-        "the autoencoder reads rows of width {}, {} has a width of {}", autoencoder.options().width, model.name(),
-        model.sizes().width);
+  CHECK(autoencoder.options().width == model.width_of(place.site),
+        "the autoencoder reads rows of width {}, {} has a width of {} there", autoencoder.options().width, model.name(),
+        model.width_of(place.site));
   CHECK(0 <= place.layer && place.layer < model.sizes().layers, "the autoencoder is of block {}, {} has {} blocks",
         place.layer, model.name(), model.sizes().layers);
 }

@@ -131,6 +131,23 @@ TEST_F(Explain, QueriesThatHaveNoAnswer) {
   EXPECT_REFUSED(LatentQueries(*model_, {2, Site::resid_post}, sae), "of block 2, tiny has 2 blocks");
 }
 
+TEST_F(Explain, ANeuronsAutoencoderIsAskedAsWell) {
+  AutoencoderOptions options;
+  options.width = model_->width_of(Site::mlp_hidden);
+  options.latents = latents;
+  options.k = 3;
+  const Autoencoder sae = Autoencoder::initialise(options, Tensor::zeros(device_, {options.width}, Dtype::f32), 5);
+  const SitePlace place = {0, Site::mlp_hidden};
+  LatentQueries queries(*model_, place, sae);
+  const Tensor rows = model_->activations(model_->tokens(std::span(ids_).first(6)), 6, {&place, 1})[0];
+  const Value encoded = encode(sae, normalise(rows.slice_rows(5, 6)).rows);
+  const SparseRows row = sparse_rows("test", encoded);
+  ASSERT_GT(row.end(0), row.begin(0));
+  const ActivationQuery query = {row.index[row.begin(0)], std::span(ids_).first(6)};
+  EXPECT_EQ(queries.answer({&query, 1})[0], std::max(0.0f, stored_values(encoded).data<float>()[row.begin(0)]));
+  EXPECT_REFUSED(LatentQueries(*model_, {0, Site::resid_post}, sae), "tiny has a width of 64 there");
+}
+
 TEST_F(Explain, StreamsKnowTheTokensBeforeARow) {
   const ActivationStore store(folder_.path("store"));
   const RowSelection selection(store, {.skip_positions = 1});
@@ -178,9 +195,12 @@ TEST_F(Explain, FiringsAreThoseOfTheEncoder) {
 
 TEST_F(Explain, RefusesWhatDoesNotBelongTogether) {
   const ActivationStore store(folder_.path("store"));
-  const LoadedAutoencoder right = {
-      autoencoder(Activation::topk),
-      {{"model", model_->title()}, {"layer", "1"}, {"site", "resid_post"}, {"context_length", "8"}}};
+  const LoadedAutoencoder right = {autoencoder(Activation::topk),
+                                   {{"model", model_->title()},
+                                    {"layer", "1"},
+                                    {"site", "resid_post"},
+                                    {"context_length", "8"},
+                                    {"beginning", "off"}}};
   EXPECT_NO_THROW(check_same_subject("x", right, store));
   const auto with = [&](const char* key, const char* value) {
     LoadedAutoencoder other = {autoencoder(Activation::topk), right.notes};
@@ -201,9 +221,14 @@ TEST_F(Explain, RefusesWhatDoesNotBelongTogether) {
   write_store("foreign", 1, "another model");
   EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("foreign"))), "of 'another model', the model");
   write_store("deep", 5, model_->title());
-  EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("deep"))), "after block 5");
-  EXPECT_REFUSED(prefix_option("bos", *model_), "separator or none, got 'bos'");
-  EXPECT_THAT(prefix_option("separator", *model_), ElementsAre(0));
+  EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("deep"))), "of block 5, the model has 2 blocks");
+  StoreDescription description = store.description();
+  EXPECT_REFUSED(prefix_option("bos", *model_, description), "separator or none, got 'bos'");
+  EXPECT_THAT(prefix_option("separator", *model_, description), ElementsAre(0));
+  EXPECT_THAT(prefix_option("none", *model_, description), IsEmpty());
+  description.notes.emplace_back("beginning", "every context starts with the model's beginning-of-text token");
+  EXPECT_REFUSED(prefix_option("separator", *model_, description), "names no beginning-of-text token");
+  EXPECT_REFUSED(check_same_subject("x", with("beginning", "on"), store), "of beginning 'on'");
   EXPECT_NE(fingerprint(autoencoder(Activation::topk)), fingerprint(autoencoder(Activation::relu)));
 }
 

@@ -119,7 +119,7 @@ TEST_F(ReportTest, Choices) {
 TEST_F(ReportTest, DirectionsAgreeWithTheModel) {
   const Autoencoder sae = autoencoder();
   const std::vector<int64_t> latents = {3, 50};
-  const auto reports = direction_reports(model_, sae, latents);
+  const auto reports = direction_reports(model_, sae, Site::resid_post, latents);
   ASSERT_EQ(reports.size(), 2u);
   const Tensor& decoder = sae.decoder().value();
   const Tensor scores = model_.logits(decoder.slice_rows(50, 51));
@@ -138,6 +138,9 @@ TEST_F(ReportTest, DirectionsAgreeWithTheModel) {
   }
   EXPECT_NEAR(reports[0].nearest[0].second, best, 1e-6);
   EXPECT_EQ(reports[0].nearest.size(), 8u);
+  const auto of_neurons = direction_reports(model_, sae, Site::mlp_hidden, latents);
+  EXPECT_TRUE(of_neurons[0].promoted.empty() && of_neurons[0].suppressed.empty());
+  EXPECT_EQ(of_neurons[0].nearest, reports[0].nearest);
 }
 
 TEST_F(ReportTest, RefusesWhatDoesNotFit) {
@@ -165,7 +168,7 @@ TEST_F(ReportTest, OpensInABrowser) {
   report.card = {{"activation", "topk"}, {"k", "6"}};
   report.latents = 100;
   report.shown = sample_latents(firings, 80, {latent}, 0);
-  report.directions = direction_reports(model_, sae, report.shown);
+  report.directions = direction_reports(model_, sae, Site::resid_post, report.shown);
   report.firings = &firings;
   report.explanations = &explanations;
   ReportFolder page(folder_.path("report"), *rows_, 1, 0);

@@ -28,8 +28,10 @@ class SubjectTest : public testing::CpuTest {
 TEST_F(SubjectTest, NotesSayWhatAnAutoencoderReads) {
   const Subject said =
       subject_of(loaded(64, {{"model", "M"}, {"layer", "0"}, {"site", "mlp_out"}, {"context_length", "16"}}), model_);
-  EXPECT_EQ(said, (Subject{"M", {0, Site::mlp_out}, 16}));
-  EXPECT_EQ(subject_of(loaded(64, {}), model_), (Subject{"", {1, Site::resid_post}, 64}));
+  EXPECT_EQ(said, (Subject{"M", {0, Site::mlp_out}, 16, {}}));
+  EXPECT_EQ(subject_of(loaded(64, {{"beginning", "on"}}), model_).beginning, true);
+  EXPECT_EQ(subject_of(loaded(64, {{"beginning", "off"}}), model_).beginning, false);
+  EXPECT_EQ(subject_of(loaded(64, {}), model_), (Subject{"", {1, Site::resid_post}, 64, {}}));
 }
 
 TEST_F(SubjectTest, RefusesAnotherModelWidthOrLayer) {

@@ -139,6 +139,13 @@ TEST_F(ExportTest, SaelensConfiguration) {
   EXPECT_FALSE(config.at("rescale_acts_by_decoder_norm").boolean());
   EXPECT_EQ(config.at("metadata").at("hook_name").text(), "blocks.22.hook_resid_post");
   EXPECT_EQ(config.at("metadata").at("context_size").integer(), 64);
+  EXPECT_FALSE(config.at("metadata").at("prepend_bos").boolean());
+  LoadedAutoencoder of_neurons = make(Activation::topk);
+  of_neurons.notes = {{"layer", "3"}, {"site", "mlp_hidden"}, {"beginning", "on"}};
+  export_autoencoder(folder_.path("z"), of_neurons, ExportFormat::saelens, IfExists::refuse);
+  const Json neurons = Json::read(folder_.path("z/cfg.json")).at("metadata");
+  EXPECT_EQ(neurons.at("hook_name").text(), "blocks.3.mlp.hook_post");
+  EXPECT_TRUE(neurons.at("prepend_bos").boolean());
   export_autoencoder(folder_.path("y"), make(Activation::relu), ExportFormat::saelens, IfExists::refuse);
   const Json relu = Json::read(folder_.path("y/cfg.json"));
   EXPECT_EQ(relu.at("architecture").text(), "standard");

@@ -210,7 +210,7 @@ async function latent_page(report, at, id) {
     make("h2", {}, "What its direction does by itself"),
     make("p", {class: "faint"}, "The scores of tokens that its decoder direction alone would change most, through the model's last normalisation; and the latents whose directions are nearest, with cosines."),
     make("div", {class: "columns"},
-      make("section", {}, make("h3", {}, "Promoted tokens"), effects(latent.up, token => token_element(vocabulary[token]))),
-      make("section", {}, make("h3", {}, "Suppressed tokens"), effects(latent.down, token => token_element(vocabulary[token]))),
+      ...[["Promoted tokens", latent.up], ["Suppressed tokens", latent.down]].filter(([, pairs]) => pairs.length > 0).map(([title, pairs]) =>
+        make("section", {}, make("h3", {}, title), effects(pairs, token => token_element(vocabulary[token])))),
       make("section", {}, make("h3", {}, "Nearest directions"), effects(latent.near, other => index.latent.includes(other) ? make("a", {href: `#/${at}/${other}`}, `latent ${other}`) : `latent ${other}`)))];
 }
