@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs every program that reads a language model, one after the other, on one model: what works on one works on all.
+#
+#   tests/experiments/every_program.sh BIN MODEL [on|off]
+#
+# BIN is the folder of the programs, MODEL one of tests/golden/models. With `on`, contexts are harvested behind a
+# beginning-of-text token; the other programs must find that out from the autoencoder.
+#
+# Exit codes: 0 all ran, and said what they should; 1 one did not, and which; 2 wrong usage.
+set -euo pipefail
+if [ $# -lt 2 ]; then sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; fi
+bin="$1" model="$2" beginning="${3:-off}"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+run() {  # PROGRAM OPTIONS: keeps what it prints
+  local program="$1"; shift
+  "$bin/$program" "$@" >"$work/out" 2>"$work/err" || { echo "every_program.sh: $program failed:" >&2; cat "$work/err" >&2; exit 1; }
+}
+expect() {  # TEXT FILE
+  grep -qF -- "$1" "$2" || { echo "every_program.sh: '$1' is not in $(basename "$2"):" >&2; cat "$2" >&2; exit 1; }
+}
+if [ "$beginning" = on ]; then
+  cp -r "$model" "$work/model"
+  model="$work/model"
+  echo '{"bos_token": "<|endoftext|>"}' >"$model/tokenizer_config.json"
+fi
+lm=(--model "$model" --threads 2)
+
+# words that the vocabularies of these models spell without loss
+words=(the and in an her tin ten men art hat tea wind under other hand mind)
+for split in train validation test; do
+  RANDOM=${#split}
+  for ((i = 0; i < 1500; ++i)); do printf '%s ' "${words[RANDOM % ${#words[@]}]}"; done >"$work/$split.txt"
+done
+
+run tokenize "${lm[@]}" --bos off --text "the end, and then."
+expect '"pieces":["the"' "$work/out"
+ids="$(sed -n 's/.*"ids": *\[\([0-9, ]*\)\].*/\1/p' "$work/out" | tr -d ' ')"
+run tokenize "${lm[@]}" --decode "$ids"
+expect "the end, and then." "$work/out"
+run generate "${lm[@]}" --tokens 3 --prompt "the" --ignore-end
+
+for site in resid_post mlp_hidden; do
+  data="$work/$site" sae="$work/$site.run/autoencoder.safetensors"
+  for split in train validation test; do
+    run harvest "${lm[@]}" --text "$work/$split.txt" --context 16 --tokens 3200 --site "$site" --layer 1 --bos "$beginning" \
+      --output "$data/$split" --report-loss
+    expect "mean next-token loss" "$work/out"
+  done
+  run inspect "$data/test"
+  expect "block 1, $site" "$work/out"
+  run train --data "$data" --output "$work/$site.run" --latents 64 --k 4 --batch-size 64 --tokens 6400 --lr 3e-3 --threads 2
+  run evaluate --sae "$sae" --data "$data" --threads 2
+  expect '"normalised_mse"' "$work/out"
+  grep -aqF "\"beginning\":\"$beginning\"" "$sae" || { echo "every_program.sh: the autoencoder does not say 'beginning: $beginning'" >&2; exit 1; }
+  run encode "${lm[@]}" --sae "$sae" --prompt "the end" --output "$work/$site.latents.safetensors"
+  if [ "$beginning" = on ]; then expect '0* "<|endoftext|>"' "$work/out"; fi
+  run downstream "${lm[@]}" --text "$work/test.txt" --tokens 320 --output "$work/$site.downstream" "$sae"
+  run generate "${lm[@]}" --tokens 3 --prompt "the" --ignore-end --sae "$sae" --clamp 1=0.5
+  run explain "${lm[@]}" --sae "$sae" --data "$data" --output "$work/$site.explained" --sample 2 --density-floor 0.02 --pad a --no-graphs
+  expect "2 latents" "$work/out"
+  run report "${lm[@]}" "$work/$site.run" --data "$data" --latents 4 --explanations "$work/$site.explained" \
+    --downstream "$work/$site.downstream" --output "$work/$site.report"
+  run export --sae "$sae" --output "$work/$site.saelens"
+done
+echo "every program ran on $2"
