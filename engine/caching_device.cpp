@@ -64,6 +64,26 @@ void CachingDevice::release_cache() {
   }
 }
 
+void CachingDevice::exchange_cache(Blocks& blocks) {
+  const std::scoped_lock lock(mutex_);
+  std::swap(free_blocks_, blocks);
+}
+
+void CachingDevice::add_to_cache(Blocks& blocks) noexcept {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [block, pointers] : blocks) {
+    for (void* pointer : pointers) {
+      try {
+        free_blocks_[block].push_back(pointer);
+      } catch (const std::bad_alloc&) {
+        report_.cached -= static_cast<int64_t>(block);
+        system_free(pointer);
+      }
+    }
+  }
+  blocks.clear();
+}
+
 void CachingDevice::recycle(void* data, size_t bytes) noexcept {
   const size_t block = size_class(bytes);
   taken_back(data, block);

@@ -18,6 +18,13 @@ class CachingDevice : public Device {
   MemoryReport memory() const override;
   void release_cache() override;
 
+  /// Free blocks by size class.
+  using Blocks = std::map<size_t, std::vector<void*>>;
+  /// From now on `blocks` serve and take back requests, and what did so before is in `blocks`.
+  void exchange_cache(Blocks& blocks);
+  /// Gives the blocks back for anybody's requests.
+  void add_to_cache(Blocks& blocks) noexcept;
+
  protected:
   using Device::Device;
 
@@ -33,7 +40,7 @@ class CachingDevice : public Device {
   void recycle(void* data, size_t bytes) noexcept override;
 
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_blocks_;  // by size class
+  Blocks free_blocks_;
   MemoryReport report_;
 };
 

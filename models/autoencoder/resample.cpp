@@ -81,6 +81,8 @@ void set_row(Parameter& parameter, int64_t row, const std::vector<double>& value
 }  // namespace
 
 int64_t Trainer::resample_dead(std::span<const Tensor> batches) {
+  require_reported();
+  captured_.reset();
   std::vector<int64_t> dead;
   for (size_t latent = 0; latent < rows_since_fired_.size(); ++latent) {
     if (rows_since_fired_[latent] >= options_.dead_after) dead.push_back(static_cast<int64_t>(latent));

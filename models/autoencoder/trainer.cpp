@@ -1,11 +1,13 @@
 #include "models/autoencoder/trainer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <numeric>
 
 #include "engine/error.h"
+#include "models/autoencoder/captured_step.h"
 #include "ops/clip_norm/clip_norm.h"
 #include "ops/firings/firings.h"
 #include "ops/optimise_latents/optimise_latents.h"
@@ -90,7 +92,50 @@ TapeReport Trainer::profile(const Tensor& x) {
   return tape.report();
 }
 
+bool Trainer::can_run_ahead() const { return CapturedStep::can_take(autoencoder_, options_); }
+
+int64_t Trainer::dead_capacity() const {
+  const int64_t latents = autoencoder_.options().latents, dead = dead_latents();
+  if (autoencoder_.options().k_aux == 0) return 0;
+  if (options_.dead_capacity >= 0) return std::min(latents, options_.dead_capacity);
+  return dead == 0 ? 0 : std::min(latents, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(2 * dead))));
+}
+
+void Trainer::step_ahead(std::span<const float> rows) {
+  const AutoencoderOptions& model = autoencoder_.options();
+  CHECK(can_run_ahead(), "training: only fused TopK steps in f32 on simt and cuda run ahead, without clipping");
+  CHECK(static_cast<int64_t>(rows.size()) == options_.batch_size * model.width,
+        "training: {} numbers for a batch of {} rows of width {}", rows.size(), options_.batch_size, model.width);
+  if (captured_ == nullptr) {
+    captured_ = std::make_shared<CapturedStep>(autoencoder_.encoder().value().device(), model, options_,
+                                               rows_since_fired_, dead_capacity());
+  }
+  captured_->run({autoencoder_, moments_, averages_, panels_}, rows.data(), learning_rate());
+  unreported_ = true;
+  rows_seen_ += options_.batch_size;
+  ++steps_done_;
+}
+
+void Trainer::require_reported() const {
+  CHECK(!unreported_, "training: steps ran ahead, and what they counted is on the device; call report() first");
+}
+
+StepReport Trainer::report() {
+  CHECK(captured_ != nullptr, "training: no step ran ahead since the last report");
+  const StepReport report = captured_->report(autoencoder_);
+  rows_since_fired_ = captured_->rows_since_fired();
+  unreported_ = false;
+  last_l0_ = report.l0;
+  // The recording stays, unless it now has room for too few or far too many.
+  if (const int64_t wanted = dead_capacity(), room = captured_->dead_capacity(); wanted > room || 4 * wanted < room) {
+    captured_.reset();
+  }
+  return report;
+}
+
 StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
+  require_reported();
+  captured_.reset();  // its counts of firings would go out of date
   const double active = last_l0_ / static_cast<double>(autoencoder_.options().latents);
   compressed_ = compressed_ ? active <= dense_above : active < compressed_below;
   PassOptions how{options_.precision, compressed_ ? LatentLayout::compressed : LatentLayout::dense, options_.fused,
@@ -125,8 +170,7 @@ StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
 
 bool Trainer::packs_encoder() const {
   const Tensor& encoder = autoencoder_.encoder().value();
-  return options_.fused && autoencoder_.options().activation == Activation::topk && encoder.dtype() == Dtype::f32 &&
-         encoder.device().kind() == DeviceKind::cpu;
+  return options_.fused && autoencoder_.options().activation == Activation::topk && encoder.dtype() == Dtype::f32;
 }
 
 Tensor Trainer::dead_list() const {

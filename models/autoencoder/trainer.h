@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +38,7 @@ struct TrainingOptions {
   Precision precision = Precision::f32;  ///< of dense products
   Scoring scoring = Scoring::exact;      ///< of the latents among which topk chooses
   bool fused = true;                     ///< fused ops in place of their plain compositions
+  int64_t dead_capacity = -1;  ///< dead latents for which steps that run ahead have room; -1: by the last report
 };
 
 /// Throws, naming the option, on what cannot be trained with.
@@ -52,6 +54,8 @@ struct StepReport {
   int64_t whole_rows = 0;  ///< rows whose scores all had to be computed in float32 (EncodeCounts::exact_rows)
 };
 
+class CapturedStep;
+
 /// Trains one autoencoder. The order of a step is fixed: forward, loss, backward, projection of the decoder's gradient,
 /// Adam, decoder rows back to unit length, moving average. The same options and batches give the same bits.
 class Trainer {
@@ -60,6 +64,15 @@ class Trainer {
 
   /// x: [rows, width] normalised rows. Throws where a loss or a parameter becomes NaN or infinite.
   StepReport step(const Tensor& x);
+  /// Can steps run ahead of the host? TopK, f32, fused, on simt or cuda, without clipping, the decoder learned.
+  bool can_run_ahead() const;
+  /// A step for which nobody waits: `rows`, f32 [batch_size, width] of the host, are on their way while the device
+  /// works on the step before, and on cuda the step is one CUDA graph. It is the same step, but that the auxiliary loss
+  /// goes by room for dead latents: twice as many as the last report counted, none where it counted none.
+  void step_ahead(std::span<const float> rows);
+  /// What the last of them saw; waits for it. Throws where a loss or a parameter became NaN or infinite. Due before
+  /// anything else is asked of the trainer after a step_ahead.
+  StepReport report();
   /// The profile of a step on x, which it takes.
   TapeReport profile(const Tensor& x);
 
@@ -96,6 +109,9 @@ class Trainer {
   bool packs_encoder() const;
   Tensor dead_list() const;
   void count_firings(const Value& latents, int64_t rows);
+  int64_t dead_capacity() const;
+  /// Throws while only the device knows what the steps that ran ahead counted.
+  void require_reported() const;
   void clip_gradients();
   void update_parameters();
   double ramp(double part) const;
@@ -108,9 +124,11 @@ class Trainer {
   std::vector<int64_t> rows_since_fired_;
   int64_t steps_done_ = 0;
   int64_t rows_seen_ = 0;
-  EncoderPanels panels_;     // of the encoder's present version, for topk
-  double last_l0_;           // decides the layout of latents in the next step, with
-  bool compressed_ = false;  // the layout they had
+  EncoderPanels panels_;                    // of the encoder's present version, for topk
+  double last_l0_;                          // decides the layout of latents in the next step, with
+  bool compressed_ = false;                 // the layout they had
+  bool unreported_ = false;                 // did steps run ahead since the last report?
+  std::shared_ptr<CapturedStep> captured_;  // while steps run ahead
 };
 
 }  // namespace sae

@@ -29,6 +29,7 @@ class SavedTensors {
 }  // namespace
 
 Trainer::State Trainer::state() const {
+  require_reported();
   State state;
   Device& device = autoencoder_.encoder().value().device();
   const auto parameters = autoencoder_.parameters();
@@ -52,6 +53,8 @@ Trainer::State Trainer::state() const {
 }
 
 void Trainer::restore(const State& state) {
+  captured_.reset();
+  unreported_ = false;
   const SavedTensors saved(state);
   auto parameters = autoencoder_.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {

@@ -30,7 +30,7 @@ SIMT_DEVICE T gradient_element(const AdamMatrix<T>& matrix, int64_t row, int64_t
 /// Moments and weight at one place, given its gradient; returns the new weight, which is not yet written.
 template <class T>
 SIMT_DEVICE T step_element(const AdamMatrix<T>& matrix, int64_t i, T g) {
-  const AdamFactors<T>& f = matrix.factors;
+  const AdamFactors<T>& f = matrix.changing != nullptr ? *matrix.changing : matrix.factors;
   const T m = f.beta1 * matrix.first_moment[i] + f.one_minus_beta1 * g;
   const T v = f.beta2 * matrix.second_moment[i] + f.one_minus_beta2 * (g * g);
   matrix.first_moment[i] = m;
@@ -88,23 +88,28 @@ SIMT_KERNEL step_unit_rows_kernel(AdamMatrix<T> matrix, int* first_bad) {
 }  // namespace
 
 template <class T>
+void launch_adam_rows(const Stream& stream, const AdamMatrix<T>& matrix, bool unit_norm, int* first_bad) {
+  if (unit_norm) {
+    launch(stream, step_unit_rows_kernel<T>, blocks_for_rows(matrix.rows), threads_per_block,
+           static_cast<size_t>(matrix.width) * sizeof(T), matrix, first_bad);
+  } else {
+    launch(stream, step_elements_kernel<T>, blocks_for(matrix.rows * matrix.width), threads_per_block, 0, matrix,
+           first_bad);
+  }
+}
+
+template <class T>
 int64_t adam_rows(Device& device, const AdamMatrix<T>& matrix, bool unit_norm) {
   constexpr int none = std::numeric_limits<int>::max();
   const auto first_bad = device.allocate(sizeof(int));
   device.copy_from_host(first_bad->data(), &none, sizeof none);
-  int* bad_row = static_cast<int*>(first_bad->data());
-  if (unit_norm) {
-    launch(device.stream(), step_unit_rows_kernel<T>, blocks_for_rows(matrix.rows), threads_per_block,
-           static_cast<size_t>(matrix.width) * sizeof(T), matrix, bad_row);
-  } else {
-    launch(device.stream(), step_elements_kernel<T>, blocks_for(matrix.rows * matrix.width), threads_per_block, 0,
-           matrix, bad_row);
-  }
+  launch_adam_rows(device.stream(), matrix, unit_norm, static_cast<int*>(first_bad->data()));
   int row = none;
-  device.copy_to_host(&row, bad_row, sizeof row);
+  device.copy_to_host(&row, first_bad->data(), sizeof row);
   return row == none ? -1 : row;
 }
 
+template void launch_adam_rows<float>(const Stream&, const AdamMatrix<float>&, bool, int*);
 template int64_t adam_rows<float>(Device&, const AdamMatrix<float>&, bool);
 template int64_t adam_rows<double>(Device&, const AdamMatrix<double>&, bool);
 

@@ -26,6 +26,7 @@ struct AdamMatrix {
   int term_count = 0;
   int64_t rows = 0, width = 0;
   AdamFactors<T> factors;
+  const AdamFactors<T>* changing = nullptr;  // in memory of the device, in their place; null: none
   T *weights = nullptr, *first_moment = nullptr, *second_moment = nullptr;  // [rows, width]
   T* average = nullptr;                                                     // the same, or null: none is kept
   T decay = 0, fraction = 0;                                                // of the average
@@ -37,8 +38,12 @@ constexpr int64_t longest_unit_row() {
   return 192 * 1024 / static_cast<int64_t>(sizeof(T));
 }
 
-/// The whole of adam.h for every row, then its part in the moving average. Returns the first row in which a weight is
-/// no longer finite, or -1; waits for that.
+/// The whole of adam.h for every row, then its part in the moving average. *first_bad becomes the first row in which a
+/// weight is no longer finite, if that is less than what is there. Waits for nothing.
+SIMT_DECLARE(template <class T>
+             void launch_adam_rows(const Stream& stream, const AdamMatrix<T>& matrix, bool unit_norm, int* first_bad))
+
+/// The same. Returns that row, or -1; waits for it.
 SIMT_DECLARE(template <class T> int64_t adam_rows(Device& device, const AdamMatrix<T>& matrix, bool unit_norm))
 
 }  // namespace sae

@@ -1,5 +1,6 @@
 #include "ops/adam/adam_device.h"
 
+#include <type_traits>
 #include <vector>
 
 #include "engine/error.h"
@@ -63,11 +64,17 @@ AdamMatrix<T> matrix_of(const Parameter& parameter, KeptTerms& kept) {
 /// Opens what is written, one inside the other, and steps every row.
 template <class T>
 int64_t step_rows(AdamMatrix<T>& matrix, Parameter& parameter, AdamState& state, RowConstraint constraint,
-                  WeightAverage* average) {
+                  WeightAverage* average, const AdamAhead* ahead) {
   Device& device = parameter.value().device();
+  const bool unit_norm = constraint == RowConstraint::unit_norm;
   int64_t bad_row = -1;
   const auto step = [&] {
-    bad_row = SIMT_CALL(device.kind(), adam_rows, device, matrix, constraint == RowConstraint::unit_norm);
+    if constexpr (std::is_same_v<T, float>) {
+      if (ahead != nullptr) {
+        return SIMT_CALL(device.kind(), launch_adam_rows, device.stream(), matrix, unit_norm, ahead->first_bad);
+      }
+    }
+    bad_row = SIMT_CALL(device.kind(), adam_rows, device, matrix, unit_norm);
   };
   parameter.update<T>([&](T* w) {
     state.first_moment.update<T>([&](T* m) {
@@ -91,8 +98,10 @@ int64_t step_rows(AdamMatrix<T>& matrix, Parameter& parameter, AdamState& state,
 }  // namespace
 
 void adam_step(Parameter& parameter, AdamState& state, const AdamOptions& options, RowConstraint constraint,
-               WeightAverage* average) {
+               WeightAverage* average, const AdamAhead* ahead) {
   check_step(parameter, state);
+  CHECK(ahead == nullptr || parameter.value().dtype() == Dtype::f32, "adam: '{}' is {}; steps run ahead in f32",
+        parameter.name(), parameter.value().describe());
   visit_real("adam", parameter.value().dtype(), [&](auto zero) {
     using T = decltype(zero);
     CHECK(constraint == RowConstraint::none || parameter.value().cols() <= longest_unit_row<T>(),
@@ -100,8 +109,10 @@ void adam_step(Parameter& parameter, AdamState& state, const AdamOptions& option
           parameter.value().describe(), longest_unit_row<T>());
     KeptTerms kept;
     AdamMatrix<T> matrix = matrix_of<T>(parameter, kept);
-    matrix.factors = adam_factors<T>(options, ++state.step);
-    const int64_t bad_row = step_rows(matrix, parameter, state, constraint, average);
+    ++state.step;
+    if (ahead == nullptr) matrix.factors = adam_factors<T>(options, state.step);
+    if constexpr (std::is_same_v<T, float>) matrix.changing = ahead == nullptr ? nullptr : ahead->factors;
+    const int64_t bad_row = step_rows(matrix, parameter, state, constraint, average, ahead);
     if (bad_row >= 0) fail_not_finite(parameter, bad_row, state.step);
   });
   parameter.gradient.clear();

@@ -2,6 +2,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "ops/adam/adam_device.h"
 #include "ops/adam/adam_rows.h"
 
 namespace sae {
@@ -50,6 +51,14 @@ void open_and_step(const std::vector<LatentMatrix>& matrices, const AdamOptions&
   });
 }
 
+/// The kernels of adam_step are this op's: each makes one pass over the latents of its matrix.
+void step_on_device(const std::vector<LatentMatrix>& matrices, const AdamOptions& options, const RowsWritten& written) {
+  for (const LatentMatrix& matrix : matrices) {
+    on_device::adam_step(matrix.parameter, matrix.state, options, matrix.constraint, matrix.average);
+  }
+  if (written) written(0, matrices.front().parameter.value().rows());
+}
+
 }  // namespace
 
 void optimise_latents(const std::vector<LatentMatrix>& matrices, const AdamOptions& options,
@@ -62,7 +71,7 @@ void optimise_latents(const std::vector<LatentMatrix>& matrices, const AdamOptio
           "optimise_latents: '{}' is {}, beside {}; expected a row for each latent, in one dtype",
           matrix.parameter.name(), value.describe(), first.describe());
   }
-  if (first.device().kind() != DeviceKind::cpu) refuse_device("optimise_latents", first.device().kind());
+  if (first.device().kind() != DeviceKind::cpu) return step_on_device(matrices, options, written);
   visit_real("optimise_latents", first.dtype(), [&](auto zero) {
     std::vector<AdamRows<decltype(zero)>> open;
     open_and_step(matrices, options, written, open);

@@ -18,7 +18,8 @@ struct LatentMatrix {
 
 /// Called with [begin, end) once these rows of every matrix are final, by the thread that wrote them; the ranges are
 /// disjoint, cover all rows and begin at multiples of `latent_block`. For what is derived from the weights and can be
-/// made while they are still in the cache, such as a packed copy.
+/// made while they are still in the cache, such as a packed copy. On simt and cuda it is called once, with all rows,
+/// when everything that writes them is in the stream.
 using RowsWritten = std::function<void(int64_t begin, int64_t end)>;
 constexpr int64_t latent_block = 16;
 

@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <numeric>
 
 #include "engine/error.h"
 #include "engine/not_finite.h"
 #include "ops/matmul/matmul.h"
 #include "ops/topk_encode/encode_rows.h"
-#include "ops/topk_encode/topk_encode_cuda.h"
+#include "ops/topk_encode/topk_encode_device.h"
 
 namespace sae {
 
@@ -70,47 +69,54 @@ void encode_on_device(const EncodeTask<double>& task, const Tensor& encoder, con
   SIMT_CALL(encoder.device().kind(), encode_whole<double>, encoder.device(), task, words);
 }
 
-/// Runs encode_on_device and waits for what it found.
-template <class T>
-void encode_and_check(const EncodeTask<T>& task, const Tensor& encoder, const EncodeOptions& options) {
-  Device& device = encoder.device();
-  constexpr int none = std::numeric_limits<int>::max();
-  EncodeWords found = {none, 0, 0};
-  const auto words = device.allocate(sizeof found);
-  device.copy_from_host(words->data(), &found, sizeof found);
-  encode_on_device(task, encoder, options, static_cast<EncodeWords*>(words->data()));
-  device.copy_to_host(&found, words->data(), sizeof found);
-  if (found.first_bad != none) refuse_row(found.first_bad);
-  if (options.counts == nullptr) return;
-  options.counts->rows += task.rows;
-  options.counts->rescored += found.rescored;
-  options.counts->exact_rows += found.whole_rows;
-}
-
-template <class T>
-RowSparse choose_rows(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k,
-                      const EncodeOptions& options) {
+/// Makes the result, and calls encode(task) to fill it.
+template <class T, class Encode>
+RowSparse encoded(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k, Encode&& encode) {
   Writable columns = Tensor::empty(x.device(), {x.rows(), k}, Dtype::i32);
   Writable values = Tensor::empty(x.device(), {x.rows(), k}, x.dtype());
-  const EncodeTask<T> task{.x = x.data<T>(),
-                           .encoder = encoder.data<T>(),
-                           .bias = bias.data<T>(),
-                           .rows = x.rows(),
-                           .width = x.cols(),
-                           .latents = encoder.rows(),
-                           .k = k,
-                           .columns = columns.data<int32_t>(),
-                           .values = values.data<T>()};
+  encode(EncodeTask<T>{.x = x.data<T>(),
+                       .encoder = encoder.data<T>(),
+                       .bias = bias.data<T>(),
+                       .rows = x.rows(),
+                       .width = x.cols(),
+                       .latents = encoder.rows(),
+                       .k = k,
+                       .columns = columns.data<int32_t>(),
+                       .values = values.data<T>()});
+  return {Columns(std::move(columns).freeze()), std::move(values).freeze(), encoder.rows()};
+}
+
+/// Waits for what the device found.
+RowSparse encode_and_check(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k,
+                           const EncodeOptions& options) {
+  Device& device = encoder.device();
+  EncodeWords found;
+  const auto words = device.allocate(sizeof found);
+  device.copy_from_host(words->data(), &found, sizeof found);
+  RowSparse y = on_device::topk_encode(x, encoder, bias, k, options, static_cast<EncodeWords*>(words->data()));
+  device.copy_to_host(&found, words->data(), sizeof found);
+  if (found.first_bad != EncodeWords{}.first_bad) refuse_row(found.first_bad);
+  if (options.counts != nullptr) {
+    options.counts->rows += x.rows();
+    options.counts->rescored += found.rescored;
+    options.counts->exact_rows += found.whole_rows;
+  }
+  return y;
+}
+
+RowSparse choose_rows(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k,
+                      const EncodeOptions& options) {
   switch (x.device().kind()) {
     case DeviceKind::cpu:
-      encode_on_cpu(task, x, encoder, options);
-      break;
+      return visit_real("topk_encode", x.dtype(), [&](auto zero) {
+        return encoded<decltype(zero)>(x, encoder, bias, k,
+                                       [&](const auto& task) { encode_on_cpu(task, x, encoder, options); });
+      });
     case DeviceKind::simt:
     case DeviceKind::cuda:
-      encode_and_check(task, encoder, options);
-      break;
+      return encode_and_check(x, encoder, bias, k, options);
   }
-  return {Columns(std::move(columns).freeze()), std::move(values).freeze(), encoder.rows()};
+  refuse_device("topk_encode", x.device().kind());
 }
 
 struct TopkEncodeNode final : Node {
@@ -142,6 +148,14 @@ struct TopkEncodeNode final : Node {
 
 }  // namespace
 
+RowSparse on_device::topk_encode(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k,
+                                 const EncodeOptions& options, EncodeWords* words) {
+  return visit_real("topk_encode", x.dtype(), [&](auto zero) {
+    return encoded<decltype(zero)>(x, encoder, bias, k,
+                                   [&](const auto& task) { encode_on_device(task, encoder, options, words); });
+  });
+}
+
 Variable topk_encode(const Variable& x, const Variable& encoder, const Variable& bias, int64_t k,
                      const EncodeOptions& options) {
   const Tensor& rows = require_dense("topk_encode", x.value);
@@ -156,8 +170,7 @@ Variable topk_encode(const Variable& x, const Variable& encoder, const Variable&
   CHECK(options.panels == nullptr || (options.panels->latents() == e.rows() && options.panels->width() == e.cols()),
         "topk_encode: panels of a [{}, {}] encoder, got {}", options.panels->latents(), options.panels->width(),
         e.describe());
-  RowSparse y = visit_real("topk_encode", rows.dtype(),
-                           [&](auto zero) { return choose_rows<decltype(zero)>(rows, e, b, k, options); });
+  RowSparse y = choose_rows(rows, e, b, k, options);
   Tape* tape = tape_of({&x, &encoder, &bias});
   if (tape == nullptr) return Value(y);
   auto node = std::make_unique<TopkEncodeNode>(y.columns);

@@ -17,11 +17,11 @@ struct ScreenedMatrix {
   const float* residual_norms = nullptr;  // all 0 for floats
 };
 
-/// What calls leave in memory of the device, added to what is there; the first word starts as the largest int.
+/// What calls leave in memory of the device, added to what is there.
 struct EncodeWords {
-  int first_bad;  // the first row with a score that is not finite
-  int rescored;   // scores computed in float32 after screening
-  int whole_rows;
+  int first_bad = 0x7fffffff;  // the first row with a score that is not finite
+  int rescored = 0;            // scores computed in float32 after screening
+  int whole_rows = 0;
 };
 
 /// The matrix in another precision, with its norms: elements, norms and residual_norms are written. A Factor of float
@@ -30,8 +30,8 @@ SIMT_DECLARE(template <class Factor> void screen_matrix(const Stream& stream, co
                                                         int64_t width, Factor* elements, float* norms,
                                                         float* residual_norms))
 
-/// The k best of every row by products in Factor: the tiles of scores that `rows_at_once` rows and `latents_at_once`
-/// latents make are filtered before the next ones are computed, and with `exact` the candidates are scored again in
+/// The k best of every row by products in Factor: the tiles of scores, of some rows and some latents,
+/// are filtered before the next ones are computed, and with `exact` the candidates are scored again in
 /// float32. A row whose candidates do not fit is computed whole. Waits for nothing.
 SIMT_DECLARE(template <class Factor> void encode_screened(Device& device, const EncodeTask<float>& task,
                                                           const ScreenedMatrix<Factor>& encoder, bool exact,

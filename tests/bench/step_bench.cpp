@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/dense_product_cuda.h"
 #include "engine/error.h"
 #include "engine/files/npy.h"
 #include "engine/parallel.h"
@@ -152,6 +153,7 @@ struct Choice {
   bool encoding = true, steps = true;
   int64_t dead = 0;
   std::string rows;
+  Scoring scoring = Scoring::exact;
 };
 
 Tensor read_rows(Device& device, const std::string& path, const Shape4& s) {
@@ -160,6 +162,78 @@ Tensor read_rows(Device& device, const std::string& path, const Shape4& s) {
   CHECK(rows.dtype() == Dtype::f32 && rows.shape() == Shape({s.batch, s.width}), "{}: {}, expected f32 [{}, {}]", path,
         rows.describe(), s.batch, s.width);
   return rows;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Milliseconds of x E^T in bfloat16 by the device's library, in as many parts as its result needs to stay below 4 GiB.
+double product_on_device_ms(Device& device, const Shape4& s, int64_t runs, const Tensor& x, const Tensor& encoder) {
+  const int64_t part = std::clamp<int64_t>((int64_t{1} << 30) / s.latents, 1, s.batch);
+  const Tensor rows = x.to(Dtype::bf16), weights = encoder.to(Dtype::bf16);
+  Writable scores = Tensor::empty(device, {part, s.latents}, Dtype::f32);
+  const auto multiply = [&] {
+    for (int64_t begin = 0; begin < s.batch; begin += part) {
+      const int64_t here = std::min(part, s.batch - begin);
+      SIMT_CALL(device.kind(), dense_product, device, rows.data<bfloat16>() + begin * s.width, weights.data<bfloat16>(),
+                scores.data<float>(), DenseProduct{here, s.width, s.latents, false, true});
+    }
+  };
+  multiply();
+  device.synchronize();
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t run = 0; run < runs; ++run) multiply();
+  device.synchronize();
+  return seconds_since(start) * 1e3 / static_cast<double>(runs);
+}
+
+/// What a step cannot avoid to move, in GB: 32 bytes for each weight, its moments and average, and 6 for the rounded
+/// encoder; the rows that are gathered (decoder, about 1.3 k encoder rows to score again, twice a batch row); and, from
+/// a second-level cache, the tiles of scores.
+void print_bytes(const Shape4& s) {
+  const auto weights = static_cast<double>(s.latents * s.width), rows = static_cast<double>(s.batch);
+  fmt::print("bytes: {:.2f} GB of weights and optimiser, {:.2f} GB gathered, {:.2f} GB of scores through the cache\n",
+             70 * weights * 1e-9, 4.3 * 4 * rows * static_cast<double>(s.k * s.width) * 1e-9,
+             8 * rows * static_cast<double>(s.latents) * 1e-9);
+}
+
+/// Steps that run ahead, fed by the host with two batches in turn, as the training driver would.
+void measure_on_device(DeviceKind kind, const Shape4& s, int64_t runs, const Choice& choice) {
+  fmt::print("\nbatch {} width {} latents {} k {} on {}\n", s.batch, s.width, s.latents, s.k, name_of(kind));
+  const auto host = Device::open(DeviceKind::cpu), device = Device::open(kind);
+  AutoencoderOptions model{.width = s.width, .latents = s.latents, .k = s.k};
+  if (choice.dead > 0) model.k_aux = default_k_aux(s.width, s.latents);
+  const TrainingOptions training{.learning_rate = 1e-4,
+                                 .batch_size = s.batch,
+                                 .steps = 1000,
+                                 .dead_after = 1'000'000'000,
+                                 .precision = Precision::bf16,
+                                 .scoring = choice.scoring};
+  Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {s.width}, Dtype::f32), 1), training);
+  if (choice.dead > 0) kill_latents(trainer, choice.dead);
+  std::vector<std::vector<float>> batches;
+  for (const uint64_t seed : {2, 3}) {
+    const Tensor rows = choice.rows.empty()
+                            ? structured_rows(trainer.autoencoder().decoder().value().to(*host), s.batch, seed)
+                            : read_rows(*host, choice.rows, s);
+    batches.push_back(rows.to_vector<float>());
+  }
+  const double product_ms = product_on_device_ms(
+      *device, s, runs, Tensor::from(*device, {s.batch, s.width}, batches[0]), trainer.autoencoder().encoder().value());
+  fmt::print("encoder product alone, bf16: {:8.3f} ms, {:.1f} TFLOP/s\n", product_ms, gigaflops(s, product_ms) * 1e-3);
+  for (int64_t warm = 0; warm < 5; ++warm) trainer.step_ahead(batches[static_cast<size_t>(warm % 2)]);
+  trainer.report();
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t run = 0; run < runs; ++run) trainer.step_ahead(batches[static_cast<size_t>(run % 2)]);
+  const StepReport report = trainer.report();
+  const double ms = seconds_since(start) * 1e3 / static_cast<double>(runs);
+  fmt::print(
+      "step: {:8.3f} ms, {:.2f} of the bf16 product, {:.0f} rows a second, {} latents dead, {} of {} rows whole\n", ms,
+      ms / product_ms, static_cast<double>(s.batch) / ms * 1000, report.dead, report.whole_rows, s.batch);
+  print_bytes(s);
+  fmt::print("peak memory {:.1f} MB, the product's scores and the test's copies among it\n",
+             static_cast<double>(device->memory().peak) * 1e-6);
 }
 
 void measure(Device& device, const Shape4& s, int64_t runs, const Choice& choice) {
@@ -178,19 +252,40 @@ constexpr const char* description =
     "Times a top-k training step on rows of a known structure, and the encoder's product alone beside it.\n"
     "Example: step_bench --batch-size 2048 --width 768 --latents 16384 --k 32";
 
+/// What a GPU is measured on where no shape is given.
+std::vector<Shape4> shapes_of_a_gpu() {
+  std::vector<Shape4> shapes;
+  for (const int64_t latents : {4096, 16384, 32768, 131072}) {
+    for (const int64_t k : {32, 64}) {
+      for (const int64_t batch : {1024, 8192, 131072}) shapes.push_back({batch, 768, latents, k});
+    }
+  }
+  return shapes;
+}
+
 int bench(const Options& options) {
   apply_threads(options);
-  const auto device = Device::open(parse_device_kind(options.get_text("device")));
+  const DeviceKind kind = parse_device_kind(options.get_text("device"));
   const int64_t runs = options.get_integer("runs", 1, 1000);
   std::vector<Shape4> shapes = {{2048, 768, 16384, 32}, {1024, 576, 4096, 32}};
+  if (kind == DeviceKind::cuda) shapes = shapes_of_a_gpu();
+  if (kind == DeviceKind::simt) shapes = {{64, 64, 256, 8}};
   for (const char* name : {"batch-size", "width", "latents", "k"}) {
     if (!options.given(name)) continue;
     shapes = {{options.get_integer("batch-size", 1, 1 << 20), options.get_integer("width", 1, 1 << 20),
                options.get_integer("latents", 1, 1 << 24), options.get_integer("k", 1, 1 << 20)}};
   }
-  const Choice choice{!options.get_flag("steps-only"), !options.get_flag("encode-only"),
-                      options.get_integer("dead", 0, 1 << 24), options.get_text("rows")};
-  for (const Shape4& shape : shapes) measure(*device, shape, runs, choice);
+  const Choice choice{.encoding = !options.get_flag("steps-only"),
+                      .steps = !options.get_flag("encode-only"),
+                      .dead = options.get_integer("dead", 0, 1 << 24),
+                      .rows = options.get_text("rows"),
+                      .scoring = options.get_flag("bf16") ? Scoring::bf16 : Scoring::exact};
+  if (kind == DeviceKind::cpu) {
+    const auto device = Device::open(kind);
+    for (const Shape4& shape : shapes) measure(*device, shape, runs, choice);
+  } else {
+    for (const Shape4& shape : shapes) measure_on_device(kind, shape, runs, choice);
+  }
   return 0;
 }
 
@@ -199,7 +294,7 @@ int bench(const Options& options) {
 int main(int argc, char** argv) {
   sae::Options options("step_bench", description);
   options.text("device", "cpu", "cpu", "where the step runs")
-      .integer("batch-size", 2048, "N", "rows of a step; without any of these four, two shapes are measured")
+      .integer("batch-size", 2048, "N", "rows of a step; without any of these four, several shapes are measured")
       .integer("width", 768, "N", "width of the rows")
       .integer("latents", 16384, "N", "latents of the autoencoder")
       .integer("k", 32, "N", "active latents per row")
@@ -208,6 +303,7 @@ int main(int argc, char** argv) {
       .integer("dead", 0, "N", "latents that are dead, so that the auxiliary loss is active")
       .text("rows", "", "FILE", "train on these: .npy, float32 [batch-size, width]; else on rows of a known structure")
       .flag("encode-only", "leave the steps out")
+      .flag("bf16", "let bfloat16 scores choose the latents (cuda and simt)")
       .flag("steps-only", "leave the encoder alone out, but for its bf16 product");
   return sae::run_program(options, argc, argv, [&] { return bench(options); });
 }

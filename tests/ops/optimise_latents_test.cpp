@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "engine/parallel.h"
-#include "tests/support/tensors.h"
+#include "tests/support/devices.h"
 
 namespace sae {
 namespace {
@@ -46,10 +46,10 @@ struct Pair {
   }
 };
 
-class OptimiseLatents : public testing::CpuTest {
+class OptimiseLatents : public testing::DeviceTest {
  protected:
   /// A few latents are used by nearly every row and most by hardly any, as in trained autoencoders.
-  Value uneven_pattern(bool compressed, Dtype dtype, uint64_t seed) {
+  static Value uneven_pattern(Device& device, bool compressed, Dtype dtype, uint64_t seed) {
     const Philox random(seed, 7);
     std::vector<int64_t> offsets = {0};
     std::vector<int32_t> index;
@@ -65,37 +65,41 @@ class OptimiseLatents : public testing::CpuTest {
     }
     const auto stored = static_cast<int64_t>(index.size());
     if (!compressed) {
-      return RowSparse{Columns(i32({batch, k}, index)), testing::random_tensor(device_, {batch, k}, dtype, seed + 1),
-                       latents};
+      return RowSparse{Columns(Tensor::from(device, {batch, k}, index)),
+                       testing::random_tensor(device, {batch, k}, dtype, seed + 1), latents};
     }
-    return CompressedRows{i64({batch + 1}, offsets), i32({stored}, index),
-                          testing::random_tensor(device_, {stored}, dtype, seed + 1), latents};
+    return CompressedRows{Tensor::from(device, {batch + 1}, offsets), Tensor::from(device, {stored}, index),
+                          testing::random_tensor(device, {stored}, dtype, seed + 1), latents};
   }
 
   /// The gradients of a step: two deferred products over one pattern; now and then listed rows before and a product of
   /// another pattern after them.
-  void add_gradients(Pair& pair, bool compressed, Dtype dtype, uint64_t step) {
+  static void add_gradients(Pair& pair, bool compressed, Dtype dtype, uint64_t step) {
+    Device& device = pair.encoder.value().device();
     const auto random = [&](Shape shape, uint64_t seed) {
-      return testing::random_tensor(device_, shape, dtype, 1000 * step + seed);
+      return testing::random_tensor(device, shape, dtype, 1000 * step + seed);
     };
-    const Value z = uneven_pattern(compressed, dtype, step);
+    const Value z = uneven_pattern(device, compressed, dtype, step);
     const Value dz = with_stored_values(z, random(stored_values(z).shape(), 3));
     if (step % 2 == 1) {
       for (Parameter* parameter : {&pair.encoder, &pair.decoder}) {
-        parameter->gradient.add(RowsGradient{i32({4}, {80, 3, 3, 41}), random({4, width}, 4), latents});
+        parameter->gradient.add(RowsGradient{Tensor::from(device, {4}, std::vector<int32_t>{80, 3, 3, 41}),
+                                             random({4, width}, 4), latents});
       }
     }
     pair.encoder.gradient.add(DeferredProduct{dz, random({batch, width}, 5)});
     pair.decoder.gradient.add(DeferredProduct{z, random({batch, width}, 6)});
     if (step % 3 == 2) {
-      pair.decoder.gradient.add(DeferredProduct{testing::random_row_sparse(device_, batch, latents, 3, dtype, step),
+      pair.decoder.gradient.add(DeferredProduct{testing::random_row_sparse(device, batch, latents, 3, dtype, step),
                                                 random({batch, width}, 8)});
       pair.encoder.gradient.add(random({latents, width}, 9));
     }
   }
 };
 
-TEST_F(OptimiseLatents, HasTheBitsOfTheSeparateSteps) {
+INSTANTIATE_TEST_SUITE_P(Devices, OptimiseLatents, testing::every_device, testing::device_name);
+
+TEST_P(OptimiseLatents, HasTheBitsOfTheSeparateSteps) {
   for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
     for (const bool compressed : {false, true}) {
       Pair fused(device_, dtype), plain(device_, dtype);
@@ -114,7 +118,7 @@ TEST_F(OptimiseLatents, HasTheBitsOfTheSeparateSteps) {
   }
 }
 
-TEST_F(OptimiseLatents, FloatAgreesWithDoubleAndWithAnyNumberOfThreads) {
+TEST_P(OptimiseLatents, FloatAgreesWithDoubleAndWithAnyNumberOfThreads) {
   const auto run = [&](Dtype dtype, int count) {
     const int before = threads();
     set_threads(count);
@@ -133,7 +137,31 @@ TEST_F(OptimiseLatents, FloatAgreesWithDoubleAndWithAnyNumberOfThreads) {
   for (size_t i = 0; i < exact.size(); ++i) EXPECT_LT(testing::worst_difference(one[i], exact[i]), 1e-4) << i;
 }
 
-TEST_F(OptimiseLatents, SaysWhichRowsAreWrittenWhenTheyAre) {
+TEST_P(OptimiseLatents, AgreesWithTheCpu) {
+  const auto run = [](Device& device) {
+    Pair pair(device, Dtype::f32);
+    for (uint64_t step = 0; step < 5; ++step) {
+      add_gradients(pair, step % 2 == 0, Dtype::f32, step);
+      pair.fused();
+    }
+    return std::vector<Value>{pair.encoder.value(), pair.decoder.value(), pair.encoder_average.raw(),
+                              pair.decoder_average.raw()};
+  };
+  testing::expect_close(device_, 1e-5, run);
+}
+
+/// On a device the rows are said to be written once, when their kernels are launched.
+TEST_P(OptimiseLatents, SaysOnceThatAllRowsAreWritten) {
+  if (device_.kind() == DeviceKind::cpu) return;
+  Pair pair(device_, Dtype::f32);
+  add_gradients(pair, false, Dtype::f32, 1);
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  pair.fused([&](int64_t begin, int64_t end) { ranges.emplace_back(begin, end); });
+  EXPECT_EQ(ranges, (std::vector<std::pair<int64_t, int64_t>>{{0, latents}}));
+}
+
+TEST_P(OptimiseLatents, SaysWhichRowsAreWrittenWhenTheyAre) {
+  if (device_.kind() != DeviceKind::cpu) return;
   for (const int count : {1, 3}) {
     const int before = threads();
     set_threads(count);
@@ -157,7 +185,7 @@ TEST_F(OptimiseLatents, SaysWhichRowsAreWrittenWhenTheyAre) {
   }
 }
 
-TEST_F(OptimiseLatents, EdgeSizesAndNoAverage) {
+TEST_P(OptimiseLatents, EdgeSizesAndNoAverage) {
   for (const int64_t rows : testing::edge_sizes) {
     if (rows == 0) continue;
     for (const int64_t cols : testing::edge_sizes) {
@@ -175,7 +203,7 @@ TEST_F(OptimiseLatents, EdgeSizesAndNoAverage) {
   }
 }
 
-TEST_F(OptimiseLatents, Refusals) {
+TEST_P(OptimiseLatents, Refusals) {
   EXPECT_REFUSED(optimise_latents({}, {}), "optimise_latents: no matrix");
   Parameter a("a", f32({2, 1}, {1, 2})), b("b", f32({3, 1}, {1, 2, 3})), c("c", f64({2, 1}, {1, 2}));
   AdamState state_a(a), state_b(b), state_c(c);
