@@ -2,6 +2,7 @@
 
 // For *_cuda.cu only: the arithmetic of engine/row_kernels.h by a warp.
 
+#include "engine/largest_kernels.h"
 #include "engine/simt.h"
 
 namespace sae::SIMT_NAMESPACE {
@@ -28,16 +29,6 @@ SIMT_DEVICE T warp_dot(const T* a, const T* b, int64_t count) {
   for (int step = half / 2; step > 0; step /= 2) sum += __shfl_xor_sync(all_lanes, sum, step);
   for (; i < count; ++i) sum += a[i] * b[i];
   return sum;
-}
-
-/// The largest of the lanes' values, in every lane.
-template <class T>
-SIMT_DEVICE T warp_max(T value) {
-  for (int step = warp_lanes / 2; step > 0; step /= 2) {
-    const T other = __shfl_xor_sync(all_lanes, value, step);
-    value = other > value ? other : value;
-  }
-  return value;
 }
 
 }  // namespace sae::SIMT_NAMESPACE
