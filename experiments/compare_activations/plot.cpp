@@ -13,6 +13,9 @@
 namespace sae {
 namespace {
 
+/// With more curves than these, those at half of the tokens are left to results.csv.
+constexpr size_t most_with_halves = 3;
+
 /// The runs of one target as a point: means over the seeds, the band between the lowest and the highest error.
 struct PlotPoint {
   double l0 = 0, mse = 0, lowest = std::numeric_limits<double>::max(), highest = 0;
@@ -68,7 +71,9 @@ std::string script(const std::string& path, const std::string& title, const std:
                                             "#17a2b8", "#d63384", "#6c757d", "#7a5c3e"};
   std::set<std::string> activations;
   for (const ResultRow& row : rows) activations.insert(row.activation);
+  const bool few = activations.size() - activations.count("pca") <= most_with_halves;
   std::string blocks, curves;
+  bool hollow_explained = false;
   int index = -1;
   for (const std::string& activation : activations) {
     ++index;
@@ -92,9 +97,10 @@ std::string script(const std::string& path, const std::string& title, const std:
     }
     if (any([](const PlotPoint& p) { return !p.moving; })) add(whole, "using 1:5 with points pt 7 ps 0.9", "notitle");
     if (any([](const PlotPoint& p) { return p.moving; })) {
-      add(whole, "using 1:6 with points pt 6 ps 1.1", "title 'still moving'");
+      add(whole, "using 1:6 with points pt 6 ps 1.1", hollow_explained ? "notitle" : "title 'still moving'");
+      hollow_explained = true;
     }
-    if (!halves.empty()) {
+    if (few && !halves.empty()) {
       blocks += data_block(half, halves);
       add(half, "using 1:2 with linespoints pt 2 ps 0.7 lw 1 dt 2",
           fmt::format("title '{}, half the tokens'", activation));
@@ -105,12 +111,13 @@ std::string script(const std::string& path, const std::string& title, const std:
       "# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}"
       "set title {2} noenhanced\nset xlabel 'L0 (mean number of active latents)'\n"
       "set ylabel 'normalised MSE (1 = predicting the mean)'\n"
-      "set logscale xy\nset grid\nset key top right\nset xrange {4}\nset yrange {5}\n"
+      "set logscale xy\nset grid\nset key {6}\nset xrange {4}\nset yrange {5}\n"
       "set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)\n"
       "set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n"
       "{3}",
       name, blocks, gnuplot_quoted(title), gnuplot_outputs(name, "plot " + curves, 800, 560),
-      padded_range(rows, &ResultRow::l0), padded_range(rows, &ResultRow::normalised_mse));
+      padded_range(rows, &ResultRow::l0), padded_range(rows, &ResultRow::normalised_mse),
+      few ? "top right" : "outside right top");
 }
 
 }  // namespace

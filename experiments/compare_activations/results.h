@@ -49,7 +49,7 @@ struct Verdict {
 Verdict compare_with_expected(const std::vector<ResultRow>& rows, const std::vector<ExpectedPoint>& expected);
 
 /// Draws normalised MSE over L0, both logarithmic, one curve for each activation; with a band over the seeds
-/// where there are several; points whose runs still moved are hollow, half the tokens dashed.
+/// where there are several; points whose runs still moved are hollow, half the tokens dashed (where few are compared).
 /// Writes PATH.svg, PATH.png and the gnuplot script PATH.gp that drew them from results.csv beside it. Throws where
 /// gnuplot is missing or fails.
 void draw_plot(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows);

@@ -12,6 +12,8 @@
 #include "experiments/compare_activations/learning_rate_search.h"
 #include "experiments/compare_activations/penalty_search.h"
 #include "experiments/compare_activations/principal_components.h"
+#include "experiments/compare_activations/run_rows.h"
+#include "experiments/compare_activations/seed_agreement.h"
 #include "experiments/compare_activations/targets.h"
 
 namespace sae {
@@ -90,6 +92,7 @@ class Sweep {
       run_wave(rows, again);
       write(rows);
     }
+    if (sweep_.seeds > 1) compare_seeds(rows);
     return rows;
   }
 
@@ -243,38 +246,6 @@ class Sweep {
     rows.insert(rows.end(), run.begin(), run.end());
   }
 
-  static std::vector<ResultRow> rows_of(const RunPlan& whole, double target, const RunResult& result) {
-    std::vector<ResultRow> rows;
-    const Contestant contestant{whole.model.activation, whole.training.freeze_decoder};
-    for (const RunPoint& point : result.points) {
-      if (point.step == before_last_fifth(whole.training.steps) && point.step < whole.training.steps) continue;
-      ResultRow row;
-      row.activation = name_of(contestant);
-      row.target_l0 = target;
-      row.latents = whole.model.latents;
-      row.k = facts_of(contestant.activation).chooses_k ? whole.model.k : 0;
-      row.penalty = whole.model.penalty;
-      row.learning_rate = whole.training.learning_rate;
-      row.seed = whole.training.seed;
-      row.tokens = point.tokens;
-      row.part = point.step == whole.training.steps ? 1 : 0.5;
-      row.weights = point.averaged ? "average" : "raw";
-      row.l0 = point.test->l0;
-      row.normalised_mse = point.test->normalised_mse;
-      row.per_row_mse = point.test->per_row_mse;
-      row.explained_variance = point.test->explained_variance;
-      row.l1_norm = point.test->l1;
-      row.dead_fraction = point.test->dead_fraction;
-      row.validation_mse = point.validation.normalised_mse;
-      row.seconds = point.seconds;
-      if (row.part == 1) row.moving = movement(result);
-      rows.push_back(row);
-    }
-    fmt::print(stderr, "{} at target L0 {}: test NMSE {:.4f} at L0 {:.2f}\n", name_of(contestant), target,
-               rows.back().normalised_mse, rows.back().l0);
-    return rows;
-  }
-
   /// The line of a dense code: principal components, as many as the targets say.
   std::vector<ResultRow> principal_component_rows() const {
     std::vector<int64_t> components;
@@ -290,6 +261,27 @@ class Sweep {
       rows.back().seed = first_seed();
     }
     return rows;
+  }
+
+  /// How alike the dictionaries of the whole runs are that differ in their seed.
+  void compare_seeds(const std::vector<ResultRow>& rows) const {
+    std::vector<SeedGroup> groups;
+    for (const Contestant& contestant : sweep_.contestants) {
+      for (const double target : sweep_.target_l0) {
+        SeedGroup group{name_of(contestant), target, {}};
+        for (int64_t seed = 0; seed < sweep_.seeds; ++seed) {
+          const auto row = std::find_if(rows.begin(), rows.end(), [&](const ResultRow& r) {
+            return r.activation == group.activation && r.target_l0 == target && r.part == 1 &&
+                   r.seed == first_seed() + static_cast<uint64_t>(seed);
+          });
+          if (row == rows.end()) continue;
+          const RunPlan whole = plan(contestant, target, row->penalty, row->learning_rate, false, seed);
+          group.autoencoders.push_back(whole.folder + "/autoencoder.safetensors");
+        }
+        groups.push_back(group);
+      }
+    }
+    fmt::print(stderr, "\n{}", write_seed_agreement(sweep_.folder + "/seeds.csv", groups, context_.device));
   }
 
   void write(const std::vector<ResultRow>& rows) const {

@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "engine/files/atomic_file.h"
 #include "engine/not_finite.h"
+#include "experiments/common/dictionary_match.h"
 #include "experiments/common/gnuplot.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
@@ -25,7 +26,7 @@ struct Row {
   std::string activation;
   int64_t latents = 0, k = 0;
   double penalty = 0, l0 = 0, normalised_mse = 0, dead_fraction = 0;
-  Recovery recovery;
+  DictionaryMatch recovery;
 };
 
 void declare(Options& options) {
@@ -83,7 +84,7 @@ Row train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOpti
           metrics.l0,
           metrics.normalised_mse,
           metrics.dead_fraction,
-          recovery(trainer.autoencoder().decoder().value(), data.directions())};
+          match_dictionary(trainer.autoencoder().decoder().value(), data.directions())};
 }
 
 void write_results(const std::string& folder, const std::vector<Row>& rows, const ToyData& data) {

@@ -44,13 +44,4 @@ class ToyData {
   double variance_ = 0;
 };
 
-/// How well a decoder holds the true directions, matched one to one so that no latent counts twice.
-struct Recovery {
-  double mean_cosine =
-      0;             ///< over the features; one without a latent of its own (fewer latents than features) counts 0
-  double found = 0;  ///< part of the features whose cosine is above 0.9
-};
-/// decoder [latents, width], directions [features, width]; rows need no particular length.
-Recovery recovery(const Tensor& decoder, const Tensor& directions);
-
 }  // namespace sae

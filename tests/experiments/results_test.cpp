@@ -72,5 +72,19 @@ TEST(Results, SeedsAreABandAndMovingPointsAreHollow) {
   EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
 }
 
+TEST(Results, ManyCurvesStandWithoutThoseOfHalfTheTokens) {
+  TemporaryFolder folder;
+  std::vector<ResultRow> rows;
+  for (const char* name : {"topk", "relu", "gated", "jumprelu"}) {
+    rows.push_back(point(name, 8, 8, 0.3));
+    rows.push_back(point(name, 8, 8, 0.33, 0.5));
+  }
+  draw_plot(folder.path("four"), "Four", rows);
+  EXPECT_THAT(folder.read("four.gp"), ::testing::Not(::testing::HasSubstr("half the tokens")));
+  rows.resize(6);
+  draw_plot(folder.path("three"), "Three", rows);
+  EXPECT_THAT(folder.read("three.gp"), ::testing::HasSubstr("half the tokens"));
+}
+
 }  // namespace
 }  // namespace sae

@@ -1,4 +1,4 @@
-#include "experiments/toy_features/assignment.h"
+#include "experiments/common/assignment.h"
 
 #include <limits>
 
