@@ -12,38 +12,60 @@
 namespace sae {
 namespace {
 
-/// All rows of a matrix; row r is row stored_row(r) of the file.
+/// Rows [begin, end) of a matrix; row r is row stored_row(r) of the file.
 template <class T, class StoredRow>
-void read_rows(const StoredTensor& tensor, const StoredRow& stored_row, T* to) {
+void read_rows(const StoredTensor& tensor, int64_t begin, int64_t end, const StoredRow& stored_row, T* to) {
   const int64_t cols = tensor.shape.cols();
-  parallel_for(tensor.shape.rows(), grain_for(cols), [&](int64_t begin, int64_t end) {
+  parallel_for(end - begin, grain_for(cols), [&](int64_t first, int64_t last) {
     std::vector<float> row(static_cast<size_t>(cols));
-    for (int64_t r = begin; r < end; ++r) {
-      tensor.read_row(stored_row(r), row.data());
+    for (int64_t r = first; r < last; ++r) {
+      tensor.read_row(stored_row(begin + r), row.data());
       for (int64_t j = 0; j < cols; ++j) to[r * cols + j] = static_cast<T>(row[static_cast<size_t>(j)]);
     }
   });
 }
 
-/// `rows` x `cols` of `dtype`, filled in the host's memory by fill(elements), on the device.
-template <class Fill>
-Tensor filled(Device& host, Device& device, int64_t rows, int64_t cols, Dtype dtype, Fill&& fill) {
-  Writable values = Tensor::empty(host, {rows, cols}, dtype);
-  dtype == Dtype::bf16 ? fill(values.data<bfloat16>()) : fill(values.data<float>());
-  return std::move(values).freeze().to(device);
+/// Rows [begin, end) of the transpose of a tensor [inputs, outputs]; `to` [end - begin, inputs].
+template <class T>
+void read_transposed(const StoredTensor& tensor, int64_t begin, int64_t end, T* to) {
+  const int64_t inputs = tensor.shape.rows();
+  constexpr int64_t strip = 64;  // of outputs, so that what is written stays in the cache
+  parallel_for((end - begin + strip - 1) / strip, 1, [&](int64_t first_strip, int64_t last_strip) {
+    std::array<float, strip> values;
+    for (int64_t first = begin + first_strip * strip; first < std::min(end, begin + last_strip * strip);
+         first += strip) {
+      const int64_t last = std::min(end, first + strip);
+      for (int64_t i = 0; i < inputs; ++i) {
+        tensor.read(i, first, last, values.data());
+        for (int64_t o = first; o < last; ++o) {
+          to[(o - begin) * inputs + i] = static_cast<T>(values[static_cast<size_t>(o - first)]);
+        }
+      }
+    }
+  });
+}
+
+/// write(begin, end, to) gives the weight's rows in the type in which they are kept.
+template <class Write>
+PackedMatrix pack_rows(Device& device, int64_t rows, int64_t cols, Precision precision, const Tensor& bias,
+                       const Write& write) {
+  const bool bf16 = PackedMatrix::packed_dtype(device, precision) == Dtype::bf16;
+  const auto write_as_kept = [&](int64_t begin, int64_t end, void* to) {
+    bf16 ? write(begin, end, static_cast<bfloat16*>(to)) : write(begin, end, static_cast<float*>(to));
+  };
+  return PackedMatrix::pack(device, rows, cols, precision, write_as_kept, bias);
 }
 
 constexpr auto in_order = [](int64_t row) { return row; };
 
 }  // namespace
 
-PackedMatrix pack_stored(const StoredTensor& matrix, Device& device, Precision precision) {
-  std::unique_ptr<Device> own;
-  if (device.kind() != DeviceKind::cpu) own = Device::open(DeviceKind::cpu);
-  const Dtype dtype = PackedMatrix::packed_dtype(device, precision);
-  const auto fill = [&](auto* to) { read_rows(matrix, in_order, to); };
-  return PackedMatrix::pack(filled(own ? *own : device, device, matrix.shape.rows(), matrix.shape.cols(), dtype, fill),
-                            precision);
+PackedMatrix pack_stored(const ModelFile& file, const StoredTensor& matrix, Device& device, Precision precision) {
+  const auto write = [&](int64_t begin, int64_t end, auto* to) {
+    read_rows(matrix, begin, end, in_order, to);
+    file.forget_pages();
+  };
+  return pack_rows(device, matrix.shape.rows(), matrix.shape.cols(), precision, {}, write);
 }
 
 const StoredTensor& WeightLoader::use(const std::string& name, const Shape& shape) {
@@ -60,44 +82,6 @@ int64_t WeightLoader::stored_row(int64_t row, Rows order) const {
   return (3 * head + part) * dim + row % dim;
 }
 
-/// The tensor is [inputs, outputs]; `to` [outputs, inputs].
-template <class T>
-void WeightLoader::read_transposed(const StoredTensor& tensor, T* to) const {
-  const int64_t inputs = tensor.shape.rows(), outputs = tensor.shape.cols();
-  constexpr int64_t strip = 64;  // of outputs, so that what is written stays in the cache
-  parallel_for((outputs + strip - 1) / strip, 1, [&](int64_t begin, int64_t end) {
-    std::array<float, strip> values;
-    for (int64_t first = begin * strip; first < std::min(outputs, end * strip); first += strip) {
-      const int64_t last = std::min(outputs, first + strip);
-      for (int64_t i = 0; i < inputs; ++i) {
-        tensor.read(i, first, last, values.data());
-        for (int64_t o = first; o < last; ++o) {
-          to[o * inputs + i] = static_cast<T>(values[static_cast<size_t>(o - first)]);
-        }
-      }
-    }
-  });
-}
-
-/// All are checked before room is made.
-Tensor WeightLoader::stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order) {
-  std::vector<const StoredTensor*> tensors;
-  int64_t total = 0;
-  for (const Part& part : parts) {
-    const Shape shape = form_.transposed ? Shape{inputs, part.rows} : Shape{part.rows, inputs};
-    tensors.push_back(&use(part.name + ".weight", shape));
-    total += part.rows;
-  }
-  return filled(host(), device_, total, inputs, dtype, [&](auto* to) {
-    for (const StoredTensor* tensor : tensors) {
-      form_.transposed ? read_transposed(*tensor, to)
-                       : read_rows(
-                             *tensor, [&](int64_t row) { return stored_row(row, order); }, to);
-      to += tensor->shape.elements();
-    }
-  });
-}
-
 Tensor WeightLoader::biases(const std::vector<Part>& parts, Rows order) {
   int64_t total = 0;
   for (const Part& part : parts) total += part.rows;
@@ -110,10 +94,27 @@ Tensor WeightLoader::biases(const std::vector<Part>& parts, Rows order) {
   return Tensor::from(device_, {total}, values);
 }
 
+/// All tensors are checked before room is made.
 PackedMatrix WeightLoader::product(const std::vector<Part>& parts, int64_t inputs, bool biased, Rows order) {
-  // in the packed copy's own dtype: no weight ever stands in memory in more bytes than it is kept in
-  const Tensor weights = stacked(parts, inputs, PackedMatrix::packed_dtype(device_, precision_), order);
-  return PackedMatrix::pack(weights, precision_, biased ? biases(parts, order) : Tensor());
+  std::vector<const StoredTensor*> tensors;
+  int64_t total = 0;
+  for (const Part& part : parts) {
+    const Shape shape = form_.transposed ? Shape{inputs, part.rows} : Shape{part.rows, inputs};
+    tensors.push_back(&use(part.name + ".weight", shape));
+    total += part.rows;
+  }
+  const auto write = [&](int64_t begin, int64_t end, auto* to) {
+    int64_t part_begin = 0;
+    for (size_t i = 0; i < parts.size(); part_begin += parts[i++].rows) {
+      const int64_t first = std::max(begin, part_begin), last = std::min(end, part_begin + parts[i].rows);
+      if (first >= last) continue;
+      auto* rows = to + (first - begin) * inputs;
+      const auto row_of_file = [&](int64_t row) { return stored_row(row, order); };
+      form_.transposed ? read_transposed(*tensors[i], first - part_begin, last - part_begin, rows)
+                       : read_rows(*tensors[i], first - part_begin, last - part_begin, row_of_file, rows);
+    }
+  };
+  return pack_rows(device_, total, inputs, precision_, biased ? biases(parts, order) : Tensor(), write);
 }
 
 Tensor WeightLoader::gain(const std::string& name, int64_t width) {
@@ -131,8 +132,9 @@ NormWeights WeightLoader::norm(const std::string& name) {
 }
 
 Tensor WeightLoader::matrix(const std::string& name, int64_t rows, int64_t cols) {
-  const StoredTensor& tensor = use(name + ".weight", {rows, cols});
-  return filled(host(), device_, rows, cols, Dtype::f32, [&](auto* to) { read_rows(tensor, in_order, to); });
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  read_rows(use(name + ".weight", {rows, cols}), 0, rows, in_order, values.data());
+  return Tensor::from(device_, {rows, cols}, values);
 }
 
 BlockWeights WeightLoader::block(int64_t layer) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,14 +26,14 @@ struct BlockWeights {
   PackedMatrix down;  // [width, feed_forward]
 };
 
-/// A matrix of a file, packed.
-PackedMatrix pack_stored(const StoredTensor& matrix, Device& device, Precision precision);
+/// A matrix of a file, packed a strip at a time; neither it nor the file's pages stand in memory beside that.
+PackedMatrix pack_stored(const ModelFile& file, const StoredTensor& matrix, Device& device, Precision precision);
 
 /// Reads and packs the weights that a form asks for, each once, and then knows which tensors of the file nobody read.
 class WeightLoader {
  public:
   WeightLoader(const ModelFile& file, const ModelForm& form, Device& device, Precision precision)
-      : file_(file), form_(form), device_(device), host_(Device::open(DeviceKind::cpu)), precision_(precision) {}
+      : file_(file), form_(form), device_(device), precision_(precision) {}
 
   BlockWeights block(int64_t layer);
   NormWeights norm(const std::string& name);
@@ -53,19 +52,13 @@ class WeightLoader {
     int64_t rows;
   };
   PackedMatrix product(const std::vector<Part>& parts, int64_t inputs, bool biased, Rows order = Rows::in_order);
-  /// Where a matrix is decoded.
-  Device& host() { return device_.kind() == DeviceKind::cpu ? device_ : *host_; }
-  Tensor stacked(const std::vector<Part>& parts, int64_t inputs, Dtype dtype, Rows order);
   Tensor biases(const std::vector<Part>& parts, Rows order);
   Tensor gain(const std::string& name, int64_t width);
   int64_t stored_row(int64_t row, Rows order) const;
-  template <class T>
-  void read_transposed(const StoredTensor& tensor, T* to) const;
 
   const ModelFile& file_;
   const ModelForm& form_;
   Device& device_;
-  std::unique_ptr<Device> host_;  // beside a device that is not the cpu
   Precision precision_;
   std::set<std::string, std::less<>> used_;  // under the file's own names
 };

@@ -189,8 +189,7 @@ Tensor Transformer::block(int64_t layer, Tensor residual, const BlockRun& run, c
 
 const PackedMatrix& Transformer::output_layer() const {
   std::call_once(output_is_packed_, [&] {
-    output_ = pack_stored(*stored_output_, device_, precision_);
-    file_->forget_pages();
+    output_ = pack_stored(*file_, *stored_output_, device_, precision_);
     device_.release_cache();
   });
   return output_;

@@ -122,18 +122,22 @@ dnnl::matmul::primitive_desc plan_product(const dnnl::engine& engine, int64_t ro
 /// In the library's own layout.
 class LibraryWeights final : public PackedWeights {
  public:
-  LibraryWeights(const Tensor& w, Dtype dtype) : outputs_(w.rows()), dtype_(dtype) {
+  LibraryWeights(Device& device, int64_t outputs, int64_t inputs, Dtype dtype) : outputs_(outputs), dtype_(dtype) {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    dnnl::stream stream(engine);
-    const memory::desc any({w.cols(), w.rows()}, type_of(dtype), memory::format_tag::any);
+    const memory::desc any({inputs, outputs}, type_of(dtype), memory::format_tag::any);
     // The library's layout of the weights for a typical batch; products of other sizes use the same packed copy.
     constexpr int64_t typical_rows = 1024;
-    const auto plan = plan_product(engine, typical_rows, w.cols(), w.rows(), dtype, any, false, Dtype::f32, false);
+    const auto plan = plan_product(engine, typical_rows, inputs, outputs, dtype, any, false, Dtype::f32, false);
     desc_ = plan.weights_desc();
-    buffer_ = w.device().allocate(desc_.get_size());
-    const memory::desc given({w.cols(), w.rows()}, type_of(w.dtype()), memory::format_tag::ba);
-    memory source = wrap(given, engine, w.raw());
-    memory target(desc_, engine, buffer_->data());
+    buffer_ = device.allocate(desc_.get_size());
+  }
+
+  void set_rows(int64_t begin, const Tensor& rows) override {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    dnnl::stream stream(engine);
+    const memory::desc given({rows.cols(), rows.rows()}, type_of(rows.dtype()), memory::format_tag::ba);
+    memory source = wrap(given, engine, rows.raw());
+    memory target(desc_.submemory_desc({rows.cols(), rows.rows()}, {0, begin}), engine, buffer_->data());
     dnnl::reorder(source, target).execute(stream, source, target);
     stream.wait();
   }
@@ -171,8 +175,8 @@ namespace cpu {
 
 Dtype packed_dtype(Precision precision) { return product_dtype(precision); }
 
-std::shared_ptr<const PackedWeights> pack_weights(const Tensor& w, Precision precision) {
-  return std::make_shared<LibraryWeights>(w, product_dtype(precision));
+std::shared_ptr<PackedWeights> make_weights(Device& device, int64_t outputs, int64_t inputs, Precision precision) {
+  return std::make_shared<LibraryWeights>(device, outputs, inputs, product_dtype(precision));
 }
 
 }  // namespace cpu
@@ -212,7 +216,15 @@ namespace {
 
 class PlainWeights final : public PackedWeights {
  public:
-  PlainWeights(const Tensor& w, Dtype dtype) : dtype_(dtype), weights_(w.to(dtype).to(Dtype::f32)) {}
+  PlainWeights(Device& device, int64_t outputs, int64_t inputs, Dtype dtype)
+      : dtype_(dtype), weights_(Tensor::zeros(device, {outputs, inputs}, Dtype::f32)) {}
+
+  void set_rows(int64_t begin, const Tensor& rows) override {
+    const Tensor rounded = rows.to(dtype_).to(Dtype::f32);
+    Writable all = std::move(weights_).into_writable();
+    std::copy_n(rounded.data<float>(), rounded.elements(), all.data<float>() + begin * rounded.cols());
+    weights_ = std::move(all).freeze();
+  }
 
   Dtype dtype() const override { return dtype_; }
   int64_t bytes() const override { return weights_.bytes(); }
@@ -239,8 +251,8 @@ namespace cpu {
 
 Dtype packed_dtype(Precision precision) { return precision == Precision::bf16 ? Dtype::bf16 : Dtype::f32; }
 
-std::shared_ptr<const PackedWeights> pack_weights(const Tensor& w, Precision precision) {
-  return std::make_shared<PlainWeights>(w, packed_dtype(precision));
+std::shared_ptr<PackedWeights> make_weights(Device& device, int64_t outputs, int64_t inputs, Precision precision) {
+  return std::make_shared<PlainWeights>(device, outputs, inputs, packed_dtype(precision));
 }
 
 }  // namespace cpu

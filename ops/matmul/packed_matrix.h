@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/tensor.h"
@@ -18,6 +19,12 @@ class PackedMatrix {
   /// without such products. The bias, f32 of `outputs` elements, or none, is added in float32.
   static PackedMatrix pack(const Tensor& w, Precision precision, const Tensor& bias = {});
 
+  /// Writes rows [begin, end) of a weight to the processor's memory, in packed_dtype.
+  using WriteRows = std::function<void(int64_t begin, int64_t end, void* to)>;
+  /// The same of a weight that is read from somewhere, some MB at a time, so that it never stands in memory twice.
+  static PackedMatrix pack(Device& device, int64_t outputs, int64_t inputs, Precision precision, const WriteRows& write,
+                           const Tensor& bias = {});
+
   /// The dtype of the packed copy on that device.
   static Dtype packed_dtype(const Device& device, Precision precision);
 
@@ -34,6 +41,8 @@ class PackedMatrix {
   void add_product(const Tensor& a, Writable& sum) const;
 
  private:
+  PackedMatrix(std::shared_ptr<const PackedWeights> weights, int64_t outputs, int64_t inputs, const Tensor& bias);
+
   std::shared_ptr<const PackedWeights> weights_;
   Tensor bias_;  // undefined where there is none
   int64_t outputs_ = 0;

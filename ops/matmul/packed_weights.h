@@ -8,13 +8,18 @@
 
 namespace sae {
 
-/// What a PackedMatrix keeps: weights w [outputs, inputs] as the products of a device read them.
+/// What a PackedMatrix keeps: weights w [outputs, inputs] as the products of a device read them. Empty at first.
 class PackedWeights {
  public:
   PackedWeights() = default;
   virtual ~PackedWeights() = default;
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;
+
+  /// Where rows that are not the last may end: a multiple of what libraries take for the width of a panel (16 to 64).
+  static constexpr int64_t strip_multiple = 192;
+  /// Rows [begin, begin + rows) of w, f32 or bf16. Every row is set once, before the first product.
+  virtual void set_rows(int64_t begin, const Tensor& rows) = 0;
 
   virtual Dtype dtype() const = 0;
   virtual int64_t bytes() const = 0;
@@ -27,7 +32,7 @@ class PackedWeights {
 
 namespace cpu {
 Dtype packed_dtype(Precision precision);
-std::shared_ptr<const PackedWeights> pack_weights(const Tensor& w, Precision precision);
+std::shared_ptr<PackedWeights> make_weights(Device& device, int64_t outputs, int64_t inputs, Precision precision);
 }  // namespace cpu
 
 }  // namespace sae

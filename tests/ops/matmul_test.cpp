@@ -1,5 +1,8 @@
 #include "ops/matmul/matmul.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "engine/parallel.h"
 #include "engine/simd.h"
 #include "ops/matmul/dense_cpu.h"
@@ -304,6 +307,38 @@ TEST_P(Matmul, WeightsThatAreBfloat16AlreadyPackToTheSameBits) {
   const Tensor w = random({130, 96}, 1), a = random({64, 96}, 2);
   EXPECT_EQ(PackedMatrix::pack(w.to(Dtype::bf16), Precision::bf16).product(a).to_vector<float>(),
             PackedMatrix::pack(w, Precision::bf16).product(a).to_vector<float>());
+}
+
+TEST_P(Matmul, WeightsPackedInStripsHaveTheSameBits) {
+  const int64_t outputs = 1155, inputs = 2048;  // several strips, the last one shorter and no whole panel
+  const Tensor w = random({outputs, inputs}, 1), a = random({3, inputs}, 2), bias = random({outputs}, 3);
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    const Tensor stored = w.to(PackedMatrix::packed_dtype(device_, precision));
+    const std::vector<float> bias_values = bias.to_vector<float>();
+    std::vector<std::byte> bytes(static_cast<size_t>(stored.bytes()));
+    device_.copy_to_host(bytes.data(), stored.raw(), bytes.size());
+    const size_t row = bytes.size() / outputs;
+    int strips = 0;
+    const auto write = [&](int64_t begin, int64_t end, void* to) {
+      std::copy(bytes.begin() + begin * static_cast<int64_t>(row), bytes.begin() + end * static_cast<int64_t>(row),
+                static_cast<std::byte*>(to));
+      ++strips;
+    };
+    const PackedMatrix packed = PackedMatrix::pack(device_, outputs, inputs, precision, write, bias);
+    EXPECT_GT(strips, 1);
+    EXPECT_EQ(packed.product(a).to_vector<float>(),
+              PackedMatrix::pack(w, precision, bias).product(a).to_vector<float>());
+  }
+}
+
+TEST_F(MatmulOnCpu, WeightsPackedInStripsStandInMemoryOnce) {
+  const auto device = Device::open(DeviceKind::cpu);
+  const int64_t outputs = 8192, inputs = 1024;
+  const auto write = [&](int64_t begin, int64_t end, void* to) {
+    std::memset(to, 0, static_cast<size_t>((end - begin) * inputs) * sizeof(float));
+  };
+  const PackedMatrix packed = PackedMatrix::pack(*device, outputs, inputs, Precision::f32, write);
+  EXPECT_LT(device->memory().peak, packed.bytes() + packed.bytes() / 4);
 }
 
 TEST_F(MatmulOnCpu, ARowHasTheSameBitsAloneAndInABatch) {
