@@ -7,7 +7,6 @@
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "experiments/common/options.h"
-#include "models/autoencoder/input_normalisation.h"
 #include "ops/geometric_median/geometric_median.h"
 
 namespace sae {
@@ -34,17 +33,17 @@ SplitRows::SplitRows(const std::string& folder, const RowFilter& filter, Device&
       device_(device),
       staging_(device.kind() == DeviceKind::cpu ? nullptr : Device::open(DeviceKind::cpu)) {}
 
-Tensor SplitRows::host_range(int64_t begin, int64_t end) const {
-  return normalise(store_.gather(selection_.rows(begin, end), staging_ ? *staging_ : device_)).rows;
+Tensor SplitRows::host_range(int64_t begin, int64_t end, InputNormalisation how) const {
+  return normalise(store_.gather(selection_.rows(begin, end), staging_ ? *staging_ : device_), how).rows;
 }
 
-std::unique_ptr<BatchPrefetcher> SplitRows::batches(uint64_t seed, int64_t first_step, int64_t size,
-                                                    bool shuffle) const {
+std::unique_ptr<BatchPrefetcher> SplitRows::batches(uint64_t seed, int64_t first_step, int64_t size, bool shuffle,
+                                                    InputNormalisation how) const {
   const BatchPrefetcher::Options options{
       .batch_rows = size, .seed = seed, .shuffle = shuffle, .first_step = first_step};
   return std::make_unique<BatchPrefetcher>(
       store_, selection_, options,
-      [](float* values, int64_t rows, int64_t width) { normalise_in_place(values, rows, width); }, device_);
+      [how](float* values, int64_t rows, int64_t width) { normalise_in_place(values, rows, width, how); }, device_);
 }
 
 ActivationData::ActivationData(const std::string& path, const RowFilter& filter, Device& device)
@@ -70,14 +69,14 @@ std::string ActivationData::subject() const {
   return fmt::format("{}, block {}{}", description.model, description.layer, site);
 }
 
-DataStatistics data_statistics(const SplitRows& train) {
+DataStatistics data_statistics(const SplitRows& train, InputNormalisation how) {
   // In double, the sums of squares of unit rows keep the variance to many more digits than it is used with.
   constexpr int64_t batch = 4096;
   const int64_t width = train.width();
   const auto count = static_cast<double>(train.rows());
   std::vector<double> sum(static_cast<size_t>(width), 0.0), squares(static_cast<size_t>(width), 0.0);
   for (int64_t begin = 0; begin < train.rows(); begin += batch) {
-    const Tensor x = train.host_range(begin, std::min(train.rows(), begin + batch));
+    const Tensor x = train.host_range(begin, std::min(train.rows(), begin + batch), how);
     parallel_for(width, 64, [&](int64_t first, int64_t last) {
       for (int64_t row = 0; row < x.rows(); ++row) {
         const float* values = x.data<float>() + row * width;
@@ -95,12 +94,12 @@ DataStatistics data_statistics(const SplitRows& train) {
     mean[i] = static_cast<float>(centre);
     variance += (squares[i] / count - centre * centre) / static_cast<double>(width);
   }
-  return {Tensor::from(train.device(), {width}, mean), variance};
+  return {Tensor::from(train.device(), {width}, mean), variance, how};
 }
 
-Tensor initial_pre_bias(const SplitRows& train, uint64_t seed) {
+Tensor initial_pre_bias(const SplitRows& train, uint64_t seed, InputNormalisation how) {
   constexpr int64_t sample = 32768;
-  const auto batch = train.batches(seed, 0, std::min(sample, train.rows()), true);
+  const auto batch = train.batches(seed, 0, std::min(sample, train.rows()), true, how);
   return geometric_median(batch->next()).median;
 }
 

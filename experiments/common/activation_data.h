@@ -7,6 +7,7 @@
 
 #include "engine/files/batch_prefetcher.h"
 #include "engine/files/row_selection.h"
+#include "models/autoencoder/input_normalisation.h"
 
 namespace sae {
 
@@ -17,8 +18,8 @@ class Options;
 void declare_data_options(Options& options);
 RowFilter data_options(const Options& options);
 
-/// The rows of one split that are used, as the autoencoder sees them: mean over the width removed, unit norm. They are
-/// made on the host and then lie on `device`.
+/// The rows of one split that are used, as an autoencoder of that input normalisation sees them. They are made on the
+/// host and then lie on `device`.
 class SplitRows {
  public:
   SplitRows(const std::string& folder, const RowFilter& filter, Device& device);
@@ -30,13 +31,16 @@ class SplitRows {
   const RowSelection& selection() const { return selection_; }
 
   /// Rows [begin, end) of the selection, in stored order.
-  Tensor range(int64_t begin, int64_t end) const { return host_range(begin, end).to(device_); }
+  Tensor range(int64_t begin, int64_t end, InputNormalisation how = InputNormalisation::centred_unit_norm) const {
+    return host_range(begin, end, how).to(device_);
+  }
   /// The same, where the host can read them.
-  Tensor host_range(int64_t begin, int64_t end) const;
+  Tensor host_range(int64_t begin, int64_t end, InputNormalisation how = InputNormalisation::centred_unit_norm) const;
   /// The batches of a training run, read ahead by a thread. Batch s holds positions [s * size, (s + 1) * size) of an
   /// endless stream of passes, each in an order of its own: a function of (seed, s, size) alone, so a resumed run needs
   /// no other state.
-  std::unique_ptr<BatchPrefetcher> batches(uint64_t seed, int64_t first_step, int64_t size, bool shuffle) const;
+  std::unique_ptr<BatchPrefetcher> batches(uint64_t seed, int64_t first_step, int64_t size, bool shuffle,
+                                           InputNormalisation how = InputNormalisation::centred_unit_norm) const;
 
  private:
   ActivationStore store_;
@@ -57,16 +61,19 @@ struct ActivationData {
   std::string subject() const;
 };
 
-/// What the training split says of the data, over all its rows, in double: the mean row (Gao et al.: the mean vector
-/// comes from the training split) and the variance, mean over rows and width of (x - mean)^2.
+/// What the training split says of the data, over all its rows as an autoencoder sees them, in double: the mean row
+/// (Gao et al.: the mean vector comes from the training split) and the variance, mean over rows and width of (x -
+/// mean)^2.
 struct DataStatistics {
   Tensor mean;  // [width], f32
   double variance = 0;
+  InputNormalisation normalisation = InputNormalisation::centred_unit_norm;
 };
-DataStatistics data_statistics(const SplitRows& train);
+DataStatistics data_statistics(const SplitRows& train, InputNormalisation how = InputNormalisation::centred_unit_norm);
 
 /// The geometric median of the first 32,768 rows of the shuffled training split: where b_pre starts (Gao et al.,
 /// appendix A).
-Tensor initial_pre_bias(const SplitRows& train, uint64_t seed);
+Tensor initial_pre_bias(const SplitRows& train, uint64_t seed,
+                        InputNormalisation how = InputNormalisation::centred_unit_norm);
 
 }  // namespace sae

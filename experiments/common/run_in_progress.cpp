@@ -33,6 +33,9 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
   json.set("scoring", name_of(t.scoring)).set("fused", t.fused);
+  if (m.normalisation != InputNormalisation::centred_unit_norm) {
+    json.set("input_normalisation", name_of(m.normalisation));
+  }
   const DeviceKind device = context.device.kind();
   if (device != DeviceKind::cpu) json.set("device", name_of(device));  // other bits
   return json.dump();
@@ -240,8 +243,8 @@ void RunInProgress::evaluate_if_due() {
 std::vector<Tensor> RunInProgress::training_sample(int64_t part) const {
   constexpr int64_t batches = 8;
   constexpr uint64_t other_order = uint64_t{1} << 63;
-  const auto stream =
-      context_.data.train.batches(plan_.training.seed ^ other_order, part * batches, plan_.training.batch_size, true);
+  const auto stream = context_.data.train.batches(plan_.training.seed ^ other_order, part * batches,
+                                                  plan_.training.batch_size, true, plan_.model.normalisation);
   std::vector<Tensor> sample;
   for (int64_t i = 0; i < batches; ++i) sample.push_back(stream->next());
   return sample;
@@ -273,7 +276,6 @@ RunResult RunInProgress::finish() {
                     {"site", data.site},
                     {"context_length", std::to_string(data.context_length)},
                     {"beginning", contexts_have_beginning(data) ? "on" : "off"},
-                    {"input_normalisation", "mean over the width removed, unit norm"},
                     {"plan", text_},
                     {"options", plan_.options_text}},
                    IfExists::replace);

@@ -27,8 +27,8 @@ double movement(const RunResult& result) {
   return std::max(change(before.normalised_mse, after.normalised_mse), change(before.l0, after.l0));
 }
 
-RunContext make_context(const ActivationData& data, uint64_t seed, Device& device) {
-  return {data, data_statistics(data.train), initial_pre_bias(data.train, seed), device};
+RunContext make_context(const ActivationData& data, uint64_t seed, Device& device, InputNormalisation how) {
+  return {data, data_statistics(data.train, how), initial_pre_bias(data.train, seed, how), device};
 }
 
 namespace {
@@ -36,11 +36,12 @@ namespace {
 void check_one_stream(std::span<const RunPlan> plans) {
   for (const RunPlan& plan : plans) {
     const TrainingOptions &a = plans[0].training, &b = plan.training;
-    CHECK(
-        a.seed == b.seed && a.batch_size == b.batch_size && a.steps == b.steps && plans[0].shuffle == plan.shuffle,
-        "training runs: '{}' and '{}' differ in seed, batch size, steps or shuffling; they cannot share one stream of "
-        "batches",
-        plans[0].label, plan.label);
+    CHECK(a.seed == b.seed && a.batch_size == b.batch_size && a.steps == b.steps && plans[0].shuffle == plan.shuffle &&
+              plans[0].model.normalisation == plan.model.normalisation,
+          "training runs: '{}' and '{}' differ in seed, batch size, steps, shuffling or input normalisation; they "
+          "cannot share one stream of "
+          "batches",
+          plans[0].label, plan.label);
   }
 }
 
@@ -119,13 +120,17 @@ int64_t memory_of_unfinished(std::span<const RunPlan> plans) {
 
 std::vector<RunResult> train_runs(const RunContext& context, std::span<const RunPlan> plans, const std::string& label) {
   check_one_stream(plans);
+  CHECK(plans[0].model.normalisation == context.statistics.normalisation,
+        "training runs: the statistics of the data are of rows with another input normalisation than '{}' has",
+        plans[0].label);
   require_memory(context.device.kind(), context.device.free_memory(), memory_of_unfinished(plans));
   RunsOnOneStream stream(context, plans);
   if (stream.done()) return std::move(stream).results();
   const TrainingOptions& training = plans[0].training;
   const int64_t first = stream.first_step(), batch = training.batch_size;
   Progress progress(label, training.steps * batch, "tokens", first * batch);
-  const auto batches = context.data.train.batches(training.seed, first, batch, plans[0].shuffle);
+  const auto batches =
+      context.data.train.batches(training.seed, first, batch, plans[0].shuffle, plans[0].model.normalisation);
   for (int64_t step = first; step < training.steps && !stream.done(); ++step) {
     stream.step(step, batches->next());
     progress.update((step + 1) * batch, stream.shown());
@@ -146,6 +151,10 @@ RunResult train_run(const RunContext& context, const RunPlan& plan) {
 
 Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const DataStatistics& statistics,
                  PassOptions how) {
+  const InputNormalisation normalisation = autoencoder.options().normalisation;
+  CHECK(statistics.normalisation == normalisation,
+        "evaluate: the autoencoder's input normalisation is '{}', the statistics of the data are of rows with '{}'",
+        name_of(normalisation), name_of(statistics.normalisation));
   constexpr int64_t batch = 1024;  // metrics do not depend on it
   EncoderPanels panels;
   const bool packs = rows.device().kind() == DeviceKind::cpu && autoencoder.options().activation == Activation::topk;
@@ -155,7 +164,8 @@ Metrics evaluate(const Autoencoder& autoencoder, const SplitRows& rows, const Da
   }
   MetricsSum sum(statistics.mean, autoencoder.options().latents);
   for (int64_t begin = 0; begin < rows.rows(); begin += batch) {
-    add_batch(sum, autoencoder, rows.range(begin, std::min(rows.rows(), begin + batch)), how);
+    const Tensor x = rows.range(begin, std::min(rows.rows(), begin + batch), normalisation);
+    add_batch(sum, autoencoder, x, how);
   }
   return sum.result();
 }

@@ -59,7 +59,8 @@ struct RunContext {
   Tensor pre_bias;
   Device& device;
 };
-RunContext make_context(const ActivationData& data, uint64_t seed, Device& device);
+RunContext make_context(const ActivationData& data, uint64_t seed, Device& device,
+                        InputNormalisation how = InputNormalisation::centred_unit_norm);
 
 /// Trains, evaluates, and writes into the folder: metrics.jsonl (a line an interval), checkpoint.safetensors while the
 /// run goes on, autoencoder.safetensors and result.json at the end. A folder with the result of the same plan is not

@@ -116,21 +116,21 @@ Autoencoder random_autoencoder(const Autoencoder& like, uint64_t seed) {
 Autoencoder channel_autoencoder(const ActivationStore& store, const RowSelection& selection, int64_t k,
                                 Device& device) {
   const int64_t width = store.width();
+  AutoencoderOptions options;
+  options.width = width;
+  options.latents = 2 * width;
+  options.k = std::min(k, options.latents);
   constexpr int64_t at_once = 4096;
   std::vector<double> sum(static_cast<size_t>(width)), squares(static_cast<size_t>(width));
   for (int64_t begin = 0; begin < selection.count(); begin += at_once) {
     const int64_t end = std::min(selection.count(), begin + at_once);
-    const Tensor rows = normalise(store.gather(selection.rows(begin, end), device)).rows;
+    const Tensor rows = normalise(store.gather(selection.rows(begin, end), device), options.normalisation).rows;
     for (int64_t i = 0; i < rows.elements(); ++i) {
       const auto value = static_cast<double>(rows.data<float>()[i]);
       sum[static_cast<size_t>(i % width)] += value;
       squares[static_cast<size_t>(i % width)] += value * value;
     }
   }
-  AutoencoderOptions options;
-  options.width = width;
-  options.latents = 2 * width;
-  options.k = std::min(k, options.latents);
   std::vector<float> mean(static_cast<size_t>(width)), encoder(static_cast<size_t>(2 * width * width), 0.0f);
   for (size_t i = 0; i < mean.size(); ++i) {
     const auto count = static_cast<double>(selection.count());

@@ -95,7 +95,7 @@ DownstreamResults measure(const LanguageModel& model, ContextSource& text, const
   Sums sums(options, substitutes);
   if (options.contexts > 0 && sums.contexts() == options.contexts) return results_of(substitutes, sums);
   const std::vector<LowerPart> parts = run_lower_parts(model, text, options);
-  const ActivationMeans means = activation_means(parts, options.plan);
+  const ActivationMeans means = activation_means(parts, options.plan, substitutes);
 
   const auto contexts_of = [&](const LowerPart& part) {
     return static_cast<int64_t>(part.ids.size()) / options.plan.context_length;

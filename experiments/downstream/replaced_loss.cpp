@@ -64,8 +64,9 @@ double squared_distance(const float* a, const float* b, int64_t count) {
 
 /// The reconstruction in the model's own units; adds errors and active latents to each context's losses.
 Tensor reconstruct(const Autoencoder& autoencoder, const Tensor& x, const ReplacementPlan& plan,
-                   const Tensor& normalised_mean, std::vector<ReplacedLoss>& losses) {
-  const NormalisedRows normalised = normalise(x);
+                   const ActivationMeans& means, std::vector<ReplacedLoss>& losses) {
+  const InputNormalisation how = autoencoder.options().normalisation;
+  const NormalisedRows normalised = normalise(x, how);
   const Value latents = encode(autoencoder, normalised.rows);
   const Tensor reconstruction = decode(autoencoder, latents);
   const auto host = Device::open(DeviceKind::cpu);
@@ -73,7 +74,7 @@ Tensor reconstruct(const Autoencoder& autoencoder, const Tensor& x, const Replac
   const SparseRows pattern = sparse_rows("downstream", latents_here);
   const float* values = stored_values(latents_here).data<float>();
   const std::vector<float> inputs = normalised.rows.to_vector<float>(), outputs = reconstruction.to_vector<float>();
-  const std::vector<float> mean = normalised_mean.to_vector<float>();
+  const std::vector<float> mean = means.as_seen.at(how).to_vector<float>();
   const int64_t width = x.cols();
   for (int64_t row = 0; row < x.rows(); ++row) {
     if (!is_replaced(row, plan)) continue;
@@ -99,7 +100,7 @@ Tensor substituted(const Substitute& substitute, const LowerPart& part, const Re
     case Substitute::Kind::mean:
       return with_kept_positions(x, repeated(means.own, x.rows()), plan);
     case Substitute::Kind::autoencoder:
-      return with_kept_positions(x, reconstruct(*substitute.autoencoder, x, plan, means.normalised, losses), plan);
+      return with_kept_positions(x, reconstruct(*substitute.autoencoder, x, plan, means, losses), plan);
   }
   fail("downstream: unknown substitute {}", static_cast<int>(substitute.kind));
 }
@@ -167,31 +168,42 @@ std::vector<std::vector<ReplacedLoss>> replaced_losses(const LanguageModel& mode
   return results;
 }
 
-ActivationMeans activation_means(std::span<const LowerPart> parts, const ReplacementPlan& plan) {
-  CHECK(!parts.empty(), "downstream: no contexts");
+namespace {
+
+/// The mean of the replaced rows, as `how` makes them.
+Tensor mean_row(std::span<const LowerPart> parts, const ReplacementPlan& plan, InputNormalisation how) {
   const int64_t width = parts[0].activations.cols();
-  std::vector<double> own(static_cast<size_t>(width), 0.0), normalised(static_cast<size_t>(width), 0.0);
+  std::vector<double> sums(static_cast<size_t>(width), 0.0);
   int64_t count = 0;
   for (const LowerPart& part : parts) {
-    const std::vector<float> before = part.activations.to_vector<float>();
-    const std::vector<float> after = normalise(part.activations).rows.to_vector<float>();
+    const std::vector<float> values = normalise(part.activations, how).rows.to_vector<float>();
     for (int64_t row = 0; row < part.activations.rows(); ++row) {
       if (!is_replaced(row, plan)) continue;
       ++count;
       for (int64_t i = 0; i < width; ++i) {
-        const auto at = static_cast<size_t>(row * width + i);
-        own[static_cast<size_t>(i)] += static_cast<double>(before[at]);
-        normalised[static_cast<size_t>(i)] += static_cast<double>(after[at]);
+        sums[static_cast<size_t>(i)] += static_cast<double>(values[static_cast<size_t>(row * width + i)]);
       }
     }
   }
   CHECK(count > 0, "downstream: no position of a context of {} is replaced", plan.context_length);
-  const auto mean_of = [&](const std::vector<double>& sums) {
-    std::vector<float> mean;
-    for (const double sum : sums) mean.push_back(static_cast<float>(sum / static_cast<double>(count)));
-    return Tensor::from(parts[0].activations.device(), {width}, mean);
-  };
-  return {mean_of(own), mean_of(normalised)};
+  std::vector<float> mean;
+  for (const double sum : sums) mean.push_back(static_cast<float>(sum / static_cast<double>(count)));
+  return Tensor::from(parts[0].activations.device(), {width}, mean);
+}
+
+}  // namespace
+
+ActivationMeans activation_means(std::span<const LowerPart> parts, const ReplacementPlan& plan,
+                                 std::span<const Substitute> substitutes) {
+  CHECK(!parts.empty(), "downstream: no contexts");
+  ActivationMeans means;
+  means.own = mean_row(parts, plan, InputNormalisation::none);
+  for (const Substitute& substitute : substitutes) {
+    if (substitute.kind != Substitute::Kind::autoencoder) continue;
+    const InputNormalisation how = substitute.autoencoder->options().normalisation;
+    if (!means.as_seen.contains(how)) means.as_seen.emplace(how, mean_row(parts, plan, how));
+  }
+  return means;
 }
 
 void ReplacedLoss::add(const ReplacedLoss& other) {

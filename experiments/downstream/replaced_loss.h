@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,14 +29,6 @@ struct LowerPart {
 };
 LowerPart run_lower_part(const LanguageModel& model, std::span<const int32_t> ids, const ReplacementPlan& plan);
 
-/// The mean of the activations at positions that are replaced, in the model's own units and as an autoencoder sees
-/// them (normalised): what mean-ablation puts in, and what a normalised MSE of 1 predicts.
-struct ActivationMeans {
-  Tensor own;         // [width]
-  Tensor normalised;  // [width]
-};
-ActivationMeans activation_means(std::span<const LowerPart> parts, const ReplacementPlan& plan);
-
 /// Something that is put in the place of activations: nothing new (what the model does by itself), zeros, their mean,
 /// or an autoencoder's reconstruction.
 struct Substitute {
@@ -44,6 +37,15 @@ struct Substitute {
   Kind kind = Kind::original;
   const Autoencoder* autoencoder = nullptr;
 };
+
+/// The mean of the activations at positions that are replaced, in the model's own units and as autoencoders see them:
+/// what mean-ablation puts in, and what a normalised MSE of 1 predicts.
+struct ActivationMeans {
+  Tensor own;                                    // [width]
+  std::map<InputNormalisation, Tensor> as_seen;  // [width], for each normalisation that a substitute has
+};
+ActivationMeans activation_means(std::span<const LowerPart> parts, const ReplacementPlan& plan,
+                                 std::span<const Substitute> substitutes);
 
 /// What a substitute does to one context, or to many added up. Losses are in nats.
 struct ReplacedLoss {

@@ -22,7 +22,7 @@ void LatentRows::add(const Tensor& rows, const TokenPlaces& places) {
   }
 
   Device& device = autoencoder_.encoder().value().device();
-  const NormalisedRows normalised = normalise(here);
+  const NormalisedRows normalised = normalise(here, autoencoder_.options().normalisation);
   const Tensor x = device.kind() == DeviceKind::cpu ? normalised.rows : normalised.rows.to(device);
   const Value computed = encode(autoencoder_, x);
   const Value latents = to_device(computed, *host_);

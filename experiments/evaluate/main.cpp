@@ -25,11 +25,11 @@ int evaluate_saved(const Options& options) {
         "--split: expected train, validation or test, got '{}'", split);
   const SplitRows& rows = split == "train" ? data.train : split == "validation" ? data.validation : data.test;
   const LoadedAutoencoder loaded = load_autoencoder(options.get_text("sae"), *device);
+  const AutoencoderOptions& model = loaded.autoencoder.options();
   EncodeCounts counts;
   PassOptions how = encoder_precision(options);
   how.encode_counts = &counts;
-  const Metrics metrics = evaluate(loaded.autoencoder, rows, data_statistics(data.train), how);
-  const AutoencoderOptions& model = loaded.autoencoder.options();
+  const Metrics metrics = evaluate(loaded.autoencoder, rows, data_statistics(data.train, model.normalisation), how);
   Json json = Json::object();
   json.set("sae", options.get_text("sae")).set("data", data.folder).set("split", split);
   json.set("activation", name_of(model.activation))

@@ -21,7 +21,8 @@ LatentFirings::LatentFirings(const Autoencoder& autoencoder, const ActivationSto
   std::vector<float> value;
   for (int64_t begin = 0; begin < rows_; begin += at_once) {
     const int64_t end = std::min(rows_, begin + at_once);
-    const Tensor rows = normalise(store.gather(selection.rows(begin, end), *host)).rows.to(device);
+    const Tensor raw = store.gather(selection.rows(begin, end), *host);
+    const Tensor rows = normalise(raw, autoencoder.options().normalisation).rows.to(device);
     const Value latents = to_device(encode(autoencoder, rows), *host);
     const SparseRows sparse = sparse_rows("explain", latents);
     const float* values = stored_values(latents).data<float>();
@@ -58,6 +59,7 @@ std::string fingerprint(const Autoencoder& autoencoder) {
   const auto add = [&](uint32_t word) { hash = (hash ^ word) * 0x100000001b3u; };
   add(static_cast<uint32_t>(options.activation));
   add(static_cast<uint32_t>(options.k));
+  if (options.normalisation != InputNormalisation::centred_unit_norm) add(static_cast<uint32_t>(options.normalisation));
   for (const Parameter* parameter : autoencoder.parameters()) {
     const Tensor value = parameter->value().to(*host);
     const auto* words = static_cast<const uint32_t*>(value.raw());

@@ -34,7 +34,7 @@ int refine_all(const Options& options) {
   prepare_output(output, false, options.get_flag("overwrite"));
   options.write_effective(output + "/options.txt");
   fmt::print(stderr, "{}\n{}", data.subject(), data.describe());
-  const DataStatistics statistics = data_statistics(data.train);
+  std::optional<DataStatistics> statistics;
   std::vector<Shrinkage> all;
   for (const std::string& path : paths) {
     const LoadedAutoencoder loaded = load_autoencoder(path, *device);
@@ -42,7 +42,9 @@ int refine_all(const Options& options) {
           path, loaded.autoencoder.options().width, data.test.width());
     CHECK(loaded.autoencoder.options().activation != Activation::sigmoid,
           "{}: all latents of sigmoid are active, so there is no choice to keep", path);
-    all.push_back(measure_shrinkage(autoencoder_name(path), loaded.autoencoder, data.test, rows, statistics));
+    const InputNormalisation how = loaded.autoencoder.options().normalisation;
+    if (!statistics || statistics->normalisation != how) statistics = data_statistics(data.train, how);
+    all.push_back(measure_shrinkage(autoencoder_name(path), loaded.autoencoder, data.test, rows, *statistics));
     fmt::print(stderr, "{}: NMSE {:.4f}, refined {:.4f}\n", all.back().name, all.back().before.normalised_mse,
                all.back().after.normalised_mse);
   }

@@ -19,7 +19,7 @@ Shrinkage measure_shrinkage(const std::string& name, const Autoencoder& autoenco
   Shrinkage result{name, autoencoder.options(), {}, {}, 0, 0, std::vector<double>(bin_count)};
   double active = 0, sum_before = 0, sum_after = 0;
   for (int64_t begin = 0; begin < rows; begin += batch) {
-    const Tensor x = split.range(begin, std::min(rows, begin + batch));
+    const Tensor x = split.range(begin, std::min(rows, begin + batch), autoencoder.options().normalisation);
     const Value encoded = encode(autoencoder, x);
     const Value refined = refine(autoencoder, x, encoded);
     before.add(x, encoded, decode(autoencoder, encoded));

@@ -18,7 +18,7 @@ Firings find_firings(const Autoencoder& autoencoder, const SplitRows& rows) {
   for (int64_t begin = 0; begin < rows.rows(); begin += batch) {
     const int64_t end = std::min(rows.rows(), begin + batch);
     const auto numbers = rows.selection().rows(begin, end);
-    const Value latents = encode(autoencoder, rows.range(begin, end));
+    const Value latents = encode(autoencoder, rows.range(begin, end, autoencoder.options().normalisation));
     const SparseRows pattern = sparse_rows("report", latents);
     const float* values = stored_values(latents).data<float>();
     for (int64_t row = 0; row < end - begin; ++row) {

@@ -10,6 +10,7 @@
 #include "engine/philox.h"
 #include "engine/tape.h"
 #include "models/autoencoder/activation.h"
+#include "models/autoencoder/input_normalisation.h"
 #include "ops/matmul/matmul.h"
 #include "ops/topk_encode/topk_encode.h"
 
@@ -26,6 +27,7 @@ struct AutoencoderOptions {
   double bandwidth = 0;       ///< width of the kernel around jump_relu's thresholds
   double target_rate = 0.05;  ///< what sigmoid's penalty wants each latent's mean to be
   double weight_decay = 0;    ///< weight of half the sum of squared weights (sigmoid)
+  InputNormalisation normalisation = InputNormalisation::centred_unit_norm;  ///< what the rows x have been through
 };
 
 /// Throws, naming the option, unless 1 <= k <= latents, widths are positive, weights are not negative.

@@ -32,10 +32,13 @@ void require_kind(const SafetensorsFile& file, std::string_view kind) {
 void save_autoencoder(const std::string& path, const Autoencoder& autoencoder, const Metadata& notes,
                       IfExists if_exists) {
   const AutoencoderOptions& options = autoencoder.options();
-  Metadata metadata = {
-      {"kind", std::string(file_kind)},         {"activation", std::string(name_of(options.activation))},
-      {"k", std::to_string(options.k)},         {"penalty", fmt::format("{}", options.penalty)},
-      {"k_aux", std::to_string(options.k_aux)}, {"aux_weight", fmt::format("{}", options.aux_weight)}};
+  Metadata metadata = {{"kind", std::string(file_kind)},
+                       {"activation", std::string(name_of(options.activation))},
+                       {"k", std::to_string(options.k)},
+                       {"penalty", fmt::format("{}", options.penalty)},
+                       {"k_aux", std::to_string(options.k_aux)},
+                       {"aux_weight", fmt::format("{}", options.aux_weight)},
+                       {"input_normalisation", std::string(name_of(options.normalisation))}};
   if (options.activation == Activation::jump_relu)
     metadata.emplace_back("bandwidth", fmt::format("{}", options.bandwidth));
   if (options.activation == Activation::sigmoid) {
@@ -67,6 +70,10 @@ LoadedAutoencoder load_autoencoder(const std::string& path, Device& device) {
   if (options.activation == Activation::sigmoid) {
     options.target_rate = number_in<double>(file, "target_rate");
     options.weight_decay = number_in<double>(file, "weight_decay");
+  }
+  // Files from before there was a choice may lack it.
+  if (file.has_metadata("input_normalisation")) {
+    options.normalisation = parse_input_normalisation(file.metadata("input_normalisation"));
   }
   try {
     std::vector<Tensor> extra;

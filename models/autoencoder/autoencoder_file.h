@@ -10,8 +10,8 @@ namespace sae {
 
 /// A trained autoencoder on disk: one safetensors file with the tensors "encoder" [latents, width], "encoder_bias",
 /// "decoder" [latents, width], "pre_bias", the activation's own (extra_parameters), and its options as metadata
-/// (activation, k, penalty, k_aux, aux_weight, and what else the activation needs). `notes` are further metadata: what
-/// it was trained on and how, enough to repeat the run elsewhere.
+/// (activation, k, penalty, k_aux, aux_weight, input_normalisation, and what else the activation needs). `notes` are
+/// further metadata: what it was trained on and how, enough to repeat the run elsewhere.
 void save_autoencoder(const std::string& path, const Autoencoder& autoencoder, const Metadata& notes,
                       IfExists if_exists);
 

@@ -50,7 +50,7 @@ Tensor clamp_latents(const Autoencoder& autoencoder, const std::vector<LatentCla
         autoencoder.options().width);
   if (clamps.empty()) return x;
   const auto host = Device::open(DeviceKind::cpu);
-  const NormalisedRows normalised = normalise(x);
+  const NormalisedRows normalised = normalise(x, autoencoder.options().normalisation);
   const Value latents = to_device(encode(autoencoder, normalised.rows), *host);
   const SparseRows pattern = sparse_rows("clamp", latents);
   const float* values = stored_values(latents).data<float>();

@@ -123,7 +123,9 @@ std::vector<float> LatentQueries::answer(std::span<const ActivationQuery> querie
   const auto host = Device::open(DeviceKind::cpu);
   model_.for_batches(static_cast<int64_t>(batches.size()), [&](int64_t i) {
     const Batch batch = batches[static_cast<size_t>(i)];
-    const Value latents = to_device(encode(autoencoder_, normalise(run_texts(model_, place_, batch)).rows), *host);
+    const Tensor activations = run_texts(model_, place_, batch);
+    const Tensor x = normalise(activations, autoencoder_.options().normalisation).rows;
+    const Value latents = to_device(encode(autoencoder_, x), *host);
     const SparseRows rows = sparse_rows("explain", latents);
     const float* values = stored_values(latents).data<float>();
     for (size_t row = 0; row < batch.size(); ++row) {

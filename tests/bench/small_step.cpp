@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
                                  .precision = Precision::bf16};
   Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {width}, Dtype::f32), 1), training);
   for (uint64_t step = 0; step < 4; ++step) {
-    trainer.step(normalise(normal_tensor(*device, {rows, width}, Dtype::f32, Philox(2, step))).rows);
+    trainer.step(normalise(normal_tensor(*device, {rows, width}, Dtype::f32, Philox(2, step)),
+                           InputNormalisation::centred_unit_norm)
+                     .rows);
   }
 }

@@ -34,7 +34,8 @@ class Downstream : public testing::DeviceTest {
   }
   ActivationMeans means(const ReplacementPlan& plan) {
     const LowerPart part = run_lower_part(model_, ids_, plan);
-    return activation_means({&part, 1}, plan);
+    const Autoencoder any = exact();
+    return activation_means({&part, 1}, plan, std::vector<Substitute>{{"", Substitute::Kind::autoencoder, &any}});
   }
   /// The mean loss on what positions 1 to 8 of each context predict, from the model's own functions.
   double loss_with(const ReplacementPlan& plan, const Replacement& replace) {
@@ -154,7 +155,7 @@ TEST_P(Downstream, MeasuresGoOnAndWriteResults) {
   for (size_t at = 0; at < 120; at += 20) {
     parts.push_back(run_lower_part(model_, std::span(ids).subspan(at, 20), options.plan));
   }
-  const ActivationMeans mean = activation_means(parts, options.plan);
+  const ActivationMeans mean = activation_means(parts, options.plan, substitutes);
   std::vector<ReplacedLoss> sums(4);
   for (size_t part = 0; part < 2; ++part) {
     const auto some = replaced_losses(model_, parts[part], options.plan, mean, substitutes);

@@ -104,7 +104,8 @@ TEST_F(Explain, QueriesAreAnsweredAsTheModelWould) {
       const auto tokens = asked[i].tokens;
       const auto count = static_cast<int64_t>(tokens.size());
       const Tensor rows = model_->activations(model_->tokens(tokens), count, {&place, 1})[0];
-      const Value encoded = encode(sae, normalise(rows.slice_rows(count - 1, count)).rows);
+      const Value encoded =
+          encode(sae, normalise(rows.slice_rows(count - 1, count), InputNormalisation::centred_unit_norm).rows);
       const SparseRows row = sparse_rows("test", encoded);
       float expected = 0;
       for (int64_t entry = row.begin(0); entry < row.end(0); ++entry) {
@@ -140,7 +141,7 @@ TEST_F(Explain, ANeuronsAutoencoderIsAskedAsWell) {
   const SitePlace place = {0, Site::mlp_hidden};
   LatentQueries queries(*model_, place, sae);
   const Tensor rows = model_->activations(model_->tokens(std::span(ids_).first(6)), 6, {&place, 1})[0];
-  const Value encoded = encode(sae, normalise(rows.slice_rows(5, 6)).rows);
+  const Value encoded = encode(sae, normalise(rows.slice_rows(5, 6), InputNormalisation::centred_unit_norm).rows);
   const SparseRows row = sparse_rows("test", encoded);
   ASSERT_GT(row.end(0), row.begin(0));
   const ActivationQuery query = {row.index[row.begin(0)], std::span(ids_).first(6)};
@@ -221,7 +222,8 @@ TEST_F(Explain, RefusesWhatDoesNotBelongTogether) {
   write_store("foreign", 1, "another model");
   EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("foreign"))), "of 'another model', the model");
   write_store("deep", 5, model_->title());
-  EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("deep"))), "of block 5, the model has 2 blocks");
+  EXPECT_REFUSED(check_same_model(*model_, ActivationStore(folder_.path("deep"))),
+                 "of block 5, the model has 2 blocks");
   StoreDescription description = store.description();
   EXPECT_REFUSED(prefix_option("bos", *model_, description), "separator or none, got 'bos'");
   EXPECT_THAT(prefix_option("separator", *model_, description), ElementsAre(0));
@@ -415,7 +417,7 @@ TEST_F(Explain, ChannelsAreDistancesInStandardDeviations) {
   const ActivationStore store(folder_.path("store"));
   const RowSelection selection(store, {.skip_positions = 1});
   const Autoencoder channels = channel_autoencoder(store, selection, 2 * width, device_);
-  const Tensor rows = normalise(store.gather(selection.rows(), device_)).rows;
+  const Tensor rows = normalise(store.gather(selection.rows(), device_), InputNormalisation::centred_unit_norm).rows;
   const Value encoded = encode(channels, rows);
   const SparseRows sparse = sparse_rows("test", encoded);
   const float* values = stored_values(encoded).data<float>();

@@ -28,7 +28,7 @@ class Steering : public testing::DeviceTest {
     const SitePlace place = {0, Site::resid_post};
     const Tensor rows = model_.activations(model_.tokens(std::vector<int32_t>{3, 1, 4, 1, 5, 9}), 6, {&place, 1})[0];
     const auto host = Device::open(DeviceKind::cpu);
-    const Value latents = to_device(encode(sae, normalise(rows).rows), *host);
+    const Value latents = to_device(encode(sae, normalise(rows, InputNormalisation::centred_unit_norm).rows), *host);
     const SparseRows pattern = sparse_rows("test", latents);
     for (int32_t latent = 0; latent < 100; ++latent) {
       if (std::find(pattern.index, pattern.index + pattern.stored(), latent) == pattern.index + pattern.stored()) {

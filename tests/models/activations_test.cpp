@@ -32,7 +32,7 @@ class Activations : public testing::CpuTest {
       }
       x[static_cast<size_t>(row * width + row % width)] += 0.1;  // no row of zeros
     }
-    return normalise(f64({count, width}, x)).rows.to(dtype);
+    return normalise(f64({count, width}, x), InputNormalisation::centred_unit_norm).rows.to(dtype);
   }
   static AutoencoderOptions model(Activation activation) {
     AutoencoderOptions options{.width = width, .latents = latents, .activation = activation, .k = 3};

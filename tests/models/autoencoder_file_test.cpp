@@ -44,6 +44,27 @@ TEST_F(AutoencoderFile, RoundTripKeepsBitsOptionsAndNotes) {
   EXPECT_REFUSED(save_autoencoder(path("a.safetensors"), saved, {}, IfExists::refuse), "a.safetensors");
 }
 
+TEST_F(AutoencoderFile, KeepsTheInputNormalisationAndTakesOldFilesForCentredRows) {
+  const Tensor matrix = Tensor::zeros(device_, {10, 6}, Dtype::f32), row = Tensor::zeros(device_, {10}, Dtype::f32);
+  const Tensor bias = Tensor::zeros(device_, {6}, Dtype::f32);
+  for (const InputNormalisation how :
+       {InputNormalisation::none, InputNormalisation::unit_norm, InputNormalisation::centred_unit_norm}) {
+    const AutoencoderOptions options{.width = 6, .latents = 10, .k = 3, .normalisation = how};
+    save_autoencoder(path("a"), Autoencoder(options, matrix, row, matrix, bias), {}, IfExists::replace);
+    EXPECT_EQ(load_autoencoder(path("a"), device_).autoencoder.options().normalisation, how);
+  }
+  Metadata old = {{"kind", "sae.cpp autoencoder 1"}, {"activation", "topk"}, {"k", "3"},
+                  {"l1", "0"},                       {"k_aux", "0"},         {"aux_weight", "0.03"}};
+  const std::vector<NamedTensor> tensors = {
+      {"encoder", matrix}, {"encoder_bias", row}, {"decoder", matrix}, {"pre_bias", bias}};
+  write_safetensors(path("old"), tensors, old, IfExists::refuse);
+  EXPECT_EQ(load_autoencoder(path("old"), device_).autoencoder.options().normalisation,
+            InputNormalisation::centred_unit_norm);
+  old.emplace_back("input_normalisation", "layer norm");
+  write_safetensors(path("new"), tensors, old, IfExists::refuse);
+  EXPECT_REFUSED(load_autoencoder(path("new"), device_), "got 'layer norm'");
+}
+
 TEST_F(AutoencoderFile, RefusesOtherFiles) {
   const Tensor t = Tensor::zeros(device_, {10, 6}, Dtype::f32);
   write_safetensors(path("other"), {{"encoder", t}}, {}, IfExists::refuse);

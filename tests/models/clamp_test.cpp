@@ -32,7 +32,7 @@ TEST_P(Clamp, AddsTheDifferenceOfTheTwoReconstructions) {
   for (const Activation activation : {Activation::topk, Activation::relu}) {
     const Autoencoder autoencoder = make(activation);
     const Tensor x = testing::random_tensor(device_, {5, 12}, Dtype::f32, 7);
-    const NormalisedRows normalised = normalise(x);
+    const NormalisedRows normalised = normalise(x, InputNormalisation::centred_unit_norm);
     const std::vector<double> before = dense(encode(autoencoder, normalised.rows));
     const Tensor steered = clamp_latents(autoencoder, {{3, 0.75f}, {11, 0.0f}}, x);
     const auto before_it = x.to_vector<float>(), after = steered.to_vector<float>();
@@ -56,7 +56,8 @@ TEST_P(Clamp, NothingToClampChangesNoBit) {
   const Tensor x = testing::random_tensor(device_, {5, 12}, Dtype::f32, 7);
   EXPECT_EQ(clamp_latents(autoencoder, {}, x).to_vector<float>(), x.to_vector<float>());
   // a latent that is at the value already
-  const std::vector<double> latents = dense(encode(autoencoder, normalise(x).rows));
+  const std::vector<double> latents =
+      dense(encode(autoencoder, normalise(x, InputNormalisation::centred_unit_norm).rows));
   const auto silent = static_cast<size_t>(std::find(latents.begin(), latents.begin() + 20, 0.0) - latents.begin());
   const Tensor first = x.slice_rows(0, 1);
   EXPECT_EQ(clamp_latents(autoencoder, {{static_cast<int64_t>(silent), 0.0f}}, first).to_vector<float>(),

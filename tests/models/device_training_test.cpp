@@ -27,7 +27,9 @@ class DeviceTrainingTest : public DeviceTest {
         }
       }
     }
-    return normalise(Tensor::from(*host_, {batch, width}, x)).rows.to(Dtype::f32).to_vector<float>();
+    return normalise(Tensor::from(*host_, {batch, width}, x), InputNormalisation::centred_unit_norm)
+        .rows.to(Dtype::f32)
+        .to_vector<float>();
   }
   Tensor batch_of(Device& device, int64_t step) { return Tensor::from(device, {batch, width}, rows_of(step)); }
 

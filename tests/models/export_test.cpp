@@ -118,7 +118,7 @@ TEST_F(ExportTest, SaelensGivesOurLatentsAndReconstructionsFromRawRows) {
       theirs.push_back(z);
       back.push_back(y);
     }
-    const NormalisedRows normalised = normalise(raw_rows());
+    const NormalisedRows normalised = normalise(raw_rows(), InputNormalisation::centred_unit_norm);
     const Value z = encode(loaded.autoencoder, normalised.rows);
     expect_near(theirs, our_latents(z), 1e-5);
     const Tensor y = denormalise(decode(loaded.autoencoder, z), normalised.mean, normalised.norm);
@@ -160,7 +160,7 @@ TEST_F(ExportTest, SparsifyGivesOurLatentsFromNormalisedRows) {
   const Matrix encoder = to_matrix(read(file, "encoder.weight")), decoder = to_matrix(read(file, "W_dec"));
   const std::vector<double> encoder_bias = to_matrix(read(file, "encoder.bias"))[0],
                             bias = to_matrix(read(file, "b_dec"))[0];
-  const NormalisedRows normalised = normalise(raw_rows());
+  const NormalisedRows normalised = normalise(raw_rows(), InputNormalisation::centred_unit_norm);
   Matrix theirs, back;
   for (const auto& row : to_matrix(normalised.rows)) {
     std::vector<double> z = encoder_bias;

@@ -5,11 +5,11 @@
 namespace sae {
 namespace {
 
-class InputNormalisation : public testing::CpuTest {};
+class NormaliseTest : public testing::CpuTest {};
 
-TEST_F(InputNormalisation, ByHandAndBack) {
+TEST_F(NormaliseTest, ByHandAndBack) {
   const Tensor x = f64({2, 4}, {1, 2, 3, 6, 5, 5, 5, 5});
-  const NormalisedRows got = normalise(x);
+  const NormalisedRows got = normalise(x, InputNormalisation::centred_unit_norm);
   // Mean 3; deviations -2 -1 0 3; norm sqrt(14). A row without spread becomes zeros.
   const double norm = std::sqrt(14.0);
   const std::vector<double> expected = {-2 / norm, -1 / norm, 0, 3 / norm, 0, 0, 0, 0};
@@ -20,19 +20,47 @@ TEST_F(InputNormalisation, ByHandAndBack) {
       0);
 }
 
-TEST_F(InputNormalisation, FloatAgreesWithDoubleNearAMassiveChannel) {
+TEST_F(NormaliseTest, FloatAgreesWithDoubleNearAMassiveChannel) {
   std::vector<double> values = testing::random_tensor(device_, {33, 257}, Dtype::f64, 2).to_vector<double>();
   for (size_t row = 0; row < 33; ++row) values[row * 257 + 5] = 20000;
   const Tensor x = f64({33, 257}, values);
-  const NormalisedRows exact = normalise(x), fast = normalise(x.to(Dtype::f32));
+  const NormalisedRows exact = normalise(x, InputNormalisation::centred_unit_norm),
+                       fast = normalise(x.to(Dtype::f32), InputNormalisation::centred_unit_norm);
   EXPECT_LT(testing::worst_difference(Value(fast.rows), Value(exact.rows)), 1e-6);
   EXPECT_LT(testing::worst_difference(testing::to_double(denormalise(fast.rows, fast.mean, fast.norm)),
                                       testing::to_double(x)),
             1e-6);
 }
 
-TEST_F(InputNormalisation, RefusesWrongCounts) {
-  const NormalisedRows rows = normalise(f32({2, 2}, {1, 2, 3, 4}));
+TEST_F(NormaliseTest, OtherNormalisationsByHandAndBack) {
+  const Tensor x = f64({2, 2}, {3, 4, 0, 0});
+  const NormalisedRows raw = normalise(x, InputNormalisation::none);
+  EXPECT_EQ(testing::to_double(raw.rows), testing::to_double(x));
+  EXPECT_EQ(raw.mean.to_vector<double>(), (std::vector<double>{0, 0}));
+  EXPECT_EQ(raw.norm.to_vector<double>(), (std::vector<double>{1, 1}));
+  const NormalisedRows unit = normalise(x, InputNormalisation::unit_norm);
+  EXPECT_LT(testing::worst_difference(testing::to_double(unit.rows), std::vector<double>{0.6, 0.8, 0, 0}), 1e-15);
+  EXPECT_EQ(unit.mean.to_vector<double>(), (std::vector<double>{0, 0}));
+  EXPECT_EQ(unit.norm.to_vector<double>(), (std::vector<double>{5, 0}));
+  EXPECT_LT(testing::worst_difference(testing::to_double(denormalise(unit.rows, unit.mean, unit.norm)),
+                                      testing::to_double(x)),
+            1e-15);
+}
+
+TEST_F(NormaliseTest, InPlaceIsTheSame) {
+  for (const InputNormalisation how :
+       {InputNormalisation::none, InputNormalisation::unit_norm, InputNormalisation::centred_unit_norm}) {
+    const Tensor x = testing::random_tensor(device_, {5, 9}, Dtype::f32, 3);
+    std::vector<float> values = x.to_vector<float>();
+    normalise_in_place(values.data(), 5, 9, how);
+    EXPECT_EQ(values, normalise(x, how).rows.to_vector<float>()) << name_of(how);
+    EXPECT_EQ(parse_input_normalisation(name_of(how)), how);
+  }
+  EXPECT_REFUSED(parse_input_normalisation("layer norm"), "expected 'none', 'unit norm' or");
+}
+
+TEST_F(NormaliseTest, RefusesWrongCounts) {
+  const NormalisedRows rows = normalise(f32({2, 2}, {1, 2, 3, 4}), InputNormalisation::centred_unit_norm);
   EXPECT_REFUSED(denormalise(f32({1, 2}, {1, 2}), rows.mean, rows.norm), "denormalise");
 }
 

@@ -9,7 +9,7 @@ namespace {
 class MetricsTest : public testing::CpuTest {
  protected:
   Tensor data(int64_t rows, Dtype dtype) {
-    return normalise(testing::random_tensor(device_, {rows, 10}, dtype, 4)).rows;
+    return normalise(testing::random_tensor(device_, {rows, 10}, dtype, 4), InputNormalisation::centred_unit_norm).rows;
   }
   Tensor mean_of(const Tensor& x) {
     std::vector<double> mean(static_cast<size_t>(x.cols()), 0.0);

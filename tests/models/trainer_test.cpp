@@ -26,7 +26,7 @@ class TrainerTest : public testing::CpuTest {
         }
       }
     }
-    return normalise(f64({batch, width}, x)).rows.to(dtype);
+    return normalise(f64({batch, width}, x), InputNormalisation::centred_unit_norm).rows.to(dtype);
   }
 
   static AutoencoderOptions model(Activation activation, double l1 = 0.05) {

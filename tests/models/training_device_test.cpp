@@ -30,7 +30,7 @@ class TrainingOnDevice : public DeviceTest {
         x[i] += strength * hidden[f * width + col];
       }
     }
-    return normalise(Tensor::from(*host_, {rows, width}, x).to(Dtype::f32)).rows;
+    return normalise(Tensor::from(*host_, {rows, width}, x).to(Dtype::f32), InputNormalisation::centred_unit_norm).rows;
   }
 
   static Trainer make(Device& device, Activation activation, TrainingOptions training) {
