@@ -62,6 +62,12 @@ for site in resid_post mlp_hidden; do
   expect "2 latents" "$work/out"
   run report "${lm[@]}" "$work/$site.run" --data "$data" --latents 4 --explanations "$work/$site.explained" \
     --downstream "$work/$site.downstream" --output "$work/$site.report"
-  run export --sae "$sae" --output "$work/$site.saelens"
+  for format in saelens sparsify dictionary-learning; do
+    run convert --sae "$sae" --format "$format" --output "$work/$site.$format"
+    run convert --sae "$work/$site.$format" --format sae.cpp --output "$work/$site.$format.safetensors"
+    run evaluate --sae "$work/$site.$format.safetensors" --data "$data" --threads 2
+    run downstream "${lm[@]}" --text "$work/test.txt" --tokens 64 --output "$work/$site.$format.downstream" "$work/$site.$format.safetensors"
+  done
+  run convert --sae "$sae" --format openai --output "$work/$site.pt"
 done
 echo "every program ran on $2"
