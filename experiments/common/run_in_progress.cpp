@@ -36,6 +36,7 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   if (m.normalisation != InputNormalisation::centred_unit_norm) {
     json.set("input_normalisation", name_of(m.normalisation));
   }
+  if (plan.start) json.set("init_from", plan.start_name);
   const DeviceKind device = context.device.kind();
   if (device != DeviceKind::cpu) json.set("device", name_of(device));  // other bits
   return json.dump();
@@ -101,6 +102,17 @@ const std::string& note(const Metadata& notes, const std::string& key, const std
   return found->second;
 }
 
+/// A copy of the weights to begin with: the optimiser writes into them.
+Autoencoder initial_weights(const RunContext& context, const RunPlan& plan) {
+  if (!plan.start) return Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed);
+  std::vector<Tensor> tensors;
+  for (const Parameter* parameter : plan.start->parameters()) {
+    tensors.push_back(parameter->value().to(context.device).clone());
+  }
+  std::vector<Tensor> extra(tensors.begin() + 4, tensors.end());
+  return Autoencoder(plan.model, tensors[0], tensors[1], tensors[2], tensors[3], std::move(extra));
+}
+
 }  // namespace
 
 void RunInProgress::IntervalMeans::add(const StepReport& report) {
@@ -116,7 +128,7 @@ RunInProgress::RunInProgress(const RunContext& context, const RunPlan& plan)
     : context_(context),
       plan_(plan),
       text_(plan_text(context, plan)),
-      trainer_(Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed), plan.training) {
+      trainer_(initial_weights(context, plan), plan.training) {
   const bool old_files = fs::exists(file("metrics.jsonl")) || fs::exists(file("result.json"));
   if (plan_.resume && fs::exists(file("result.json"))) {
     result_ = read_result();
@@ -268,8 +280,7 @@ RunResult RunInProgress::finish() {
   std::optional<Autoencoder> averaged = use_average ? trainer_.averaged() : std::nullopt;
   if (averaged && facts_of(plan_.model.activation).whole_batch) measure_threshold(*averaged, training_sample(0));
   const StoreDescription& data = context_.data.train.store().description();
-  save_autoencoder(path, use_average ? *averaged : trainer_.autoencoder(),
-                   {{"weights", use_average ? "average" : "raw"},
+  Metadata notes = {{"weights", use_average ? "average" : "raw"},
                     {"subject", context_.data.subject()},
                     {"model", data.model},
                     {"layer", std::to_string(data.layer)},
@@ -277,8 +288,9 @@ RunResult RunInProgress::finish() {
                     {"context_length", std::to_string(data.context_length)},
                     {"beginning", contexts_have_beginning(data) ? "on" : "off"},
                     {"plan", text_},
-                    {"options", plan_.options_text}},
-                   IfExists::replace);
+                    {"options", plan_.options_text}};
+  if (plan_.start) notes.emplace_back("init_from", plan_.start_name);
+  save_autoencoder(path, use_average ? *averaged : trainer_.autoencoder(), notes, IfExists::replace);
   Json result = Json::object();
   result.set("plan", text_).set("points", points_json(points_));
   result.write(file("result.json"), IfExists::replace);

@@ -10,7 +10,9 @@
 #include "experiments/common/training_options.h"
 #include "experiments/common/training_run.h"
 #include "experiments/train/diagnosis.h"
+#include "experiments/train/fine_tuning.h"
 #include "models/autoencoder/autoencoder_file.h"
+#include "models/interchange/formats.h"
 
 namespace {
 
@@ -28,6 +30,9 @@ void declare(Options& options) {
   options.group("Input and output")
       .text("data", "FOLDER", "activations, as harvest stores them")
       .text("output", "FOLDER", "where the results go")
+      .text("init-from", "PATH",
+            "begin with these weights and a fresh optimiser: an autoencoder in any format that convert reads, with the "
+            "same activation, k and latents; rows are normalised as it wants them")
       .flag("resume", "go on with the interrupted run in --output")
       .flag("overwrite", "replace the run in --output")
       .text("shuffle", "on", "on|off", "off: rows in stored order, for runs that follow a given order")
@@ -52,6 +57,7 @@ RunPlan make_plan(const Options& options, const RunContext& context) {
   RunPlan plan;
   plan.model = model_options(options, context.data.train.width(), parse_activation(options.get_text("activation")),
                              context.statistics.variance);
+  plan.model.normalisation = context.statistics.normalisation;
   plan.model.k = options.get_integer("k");
   if (!facts_of(plan.model.activation).chooses_k) plan.model.penalty = options.get_number("penalty", 0, 1e9);
   plan.model.target_rate = options.get_number("target-rate", 0, 1);
@@ -102,11 +108,16 @@ int train(const Options& options) {
   const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   fmt::print(stderr, "{}", data.describe());
-  const RunContext context = make_context(data, static_cast<uint64_t>(options.get_integer("seed")), *device);
-  const RunPlan plan = make_plan(options, context);
+  std::optional<LoadedAutoencoder> start;
+  if (options.given("init-from")) start = read_autoencoder(options.get_text("init-from"), *device);
+  const InputNormalisation how =
+      start ? start->autoencoder.options().normalisation : AutoencoderOptions{}.normalisation;
+  const RunContext context = make_context(data, static_cast<uint64_t>(options.get_integer("seed")), *device, how);
+  RunPlan plan = make_plan(options, context);
+  if (start) begin_with(plan, *start, options.get_text("init-from"));
   if (options.get_flag("profile")) {
     Trainer trainer(Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed), plan.training);
-    const auto batches = data.train.batches(plan.training.seed, 0, plan.training.batch_size, plan.shuffle);
+    const auto batches = data.train.batches(plan.training.seed, 0, plan.training.batch_size, plan.shuffle, how);
     for (int step = 0; step < 3; ++step) trainer.step(batches->next());  // buffers and caches filled
     fmt::print("{}", trainer.profile(batches->next()).to_string());
     return 0;

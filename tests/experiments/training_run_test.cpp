@@ -7,6 +7,7 @@
 #include "experiments/common/interrupt.h"
 #include "experiments/common/training_memory.h"
 #include "experiments/compare_activations/principal_components.h"
+#include "experiments/train/fine_tuning.h"
 #include "models/autoencoder/autoencoder_file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
@@ -180,6 +181,72 @@ TEST_F(TrainingRun, LearnsAndWritesItsFiles) {
   const Metrics again = evaluate(loaded.autoencoder, data_->test, context_->statistics);
   EXPECT_EQ(again.normalised_mse, result.points[1].test->normalised_mse);
   EXPECT_REFUSED(train_run(*context_, plan("run")), "holds another run");
+}
+
+TEST_F(TrainingRun, RowsAreNormalisedAsTheAutoencoderWantsThem) {
+  RunPlan raw = plan("raw");
+  raw.model.normalisation = InputNormalisation::none;
+  EXPECT_REFUSED(train_run(*context_, raw), "another input normalisation");
+  const RunContext context = make_context(*data_, 0, device_, InputNormalisation::none);
+  raw.training.mse_scale = 1 / context.statistics.variance;
+  const RunResult result = train_run(context, raw);
+  EXPECT_LT(result.points[1].test->normalised_mse, 0.8);
+  const LoadedAutoencoder loaded = load_autoencoder(result.autoencoder_file, device_);
+  EXPECT_EQ(loaded.autoencoder.options().normalisation, InputNormalisation::none);
+  EXPECT_REFUSED(evaluate(loaded.autoencoder, data_->test, context_->statistics), "input normalisation is 'none'");
+  const Tensor x = data_->test.range(0, data_->test.rows(), InputNormalisation::none);
+  EXPECT_EQ(x.to_vector<float>(),
+            data_->test.store().gather(data_->test.selection().rows(0, x.rows()), device_).to_vector<float>());
+  const std::vector<float> y = decode(loaded.autoencoder, encode(loaded.autoencoder, x)).to_vector<float>();
+  double error = 0, energy = 0;
+  for (size_t i = 0; i < y.size(); ++i) {
+    const auto value = static_cast<double>(x.data<float>()[i]);
+    error += std::pow(static_cast<double>(y[i]) - value, 2);
+    energy += std::pow(value - static_cast<double>(context.statistics.mean.data<float>()[i % width]), 2);
+  }
+  EXPECT_NEAR(result.points[1].test->normalised_mse, error / energy, 1e-6);
+}
+
+TEST_F(TrainingRun, BeginsWithAnotherRunsWeights) {
+  const RunResult first = train_run(*context_, plan("first"));
+  const LoadedAutoencoder trained = load_autoencoder(first.autoencoder_file, device_);
+  const std::vector<float> before = trained.autoencoder.encoder().value().to_vector<float>();
+  RunPlan second = plan("second");
+  second.evaluate_after = {0, 60};
+  begin_with(second, trained, first.autoencoder_file);
+  const RunResult result = train_run(*context_, second);
+  // Before its first step it is what was read, but for the rounding of decoder rows that have length 1 already.
+  EXPECT_NEAR(result.points[0].validation.normalised_mse, first.points[1].validation.normalised_mse, 1e-5);
+  EXPECT_LT(result.points[1].validation.normalised_mse, first.points[1].validation.normalised_mse);
+  EXPECT_EQ(trained.autoencoder.encoder().value().to_vector<float>(), before) << "the weights that were read changed";
+  const LoadedAutoencoder tuned = load_autoencoder(result.autoencoder_file, device_);
+  EXPECT_THAT(tuned.notes,
+              ::testing::Contains(std::pair<std::string, std::string>("init_from", first.autoencoder_file)));
+  second.resume = true;
+  EXPECT_EQ(train_run(*context_, second).points.size(), 2u) << "the finished run is found again";
+  second.start.reset();
+  EXPECT_REFUSED(train_run(*context_, second), "of another run");
+}
+
+TEST_F(TrainingRun, OtherWeightsThanTheRunWantsAreRefused) {
+  const LoadedAutoencoder trained = load_autoencoder(train_run(*context_, plan("first")).autoencoder_file, device_);
+  const auto refuses = [&](const std::string& why, const std::function<void(AutoencoderOptions&)>& change) {
+    RunPlan other = plan("other");
+    change(other.model);
+    EXPECT_REFUSED(begin_with(other, trained, "x"), why);
+  };
+  refuses("width", [](AutoencoderOptions& model) { model.width = 17; });
+  refuses("its activation is topk; give --activation topk", [](auto& model) { model.activation = Activation::relu; });
+  refuses("it has 64 latents, not 65; give --latents 64", [](AutoencoderOptions& model) { model.latents = 65; });
+  refuses("3 of its latents are active, not 4; give --k 3", [](AutoencoderOptions& model) { model.k = 4; });
+  refuses("input normalisation", [](auto& model) { model.normalisation = InputNormalisation::none; });
+  const Tensor decoder = trained.autoencoder.decoder().value();
+  std::vector<float> longer = decoder.to_vector<float>();
+  for (int64_t i = 0; i < width; ++i) longer[static_cast<size_t>(i)] *= 2;
+  LoadedAutoencoder uneven = trained;
+  uneven.autoencoder.decoder().assign(Tensor::from(device_, decoder.shape(), longer));
+  RunPlan other = plan("other");
+  EXPECT_REFUSED(begin_with(other, uneven, "x"), "--init-from x: the decoder's rows have lengths from");
 }
 
 TEST_F(TrainingRun, SameSeedSameBits) {
