@@ -35,24 +35,8 @@ struct Pickle {
   /// Keys whose values are of no such kind (None, lists, ...).
   std::vector<std::string> others;
 
-  /// `place` names the file and member in messages. Memory stays within a constant times the length of the input.
+  /// `place` names the file and member in messages. Memory stays within some 300 times the length of the input.
   static Pickle parse(std::span<const std::byte> bytes, const std::string& place);
-};
-
-/// The same for writing: protocol 2, keys in the given order.
-class PickleWriter {
- public:
-  PickleWriter();
-  PickleWriter& add(std::string_view key, const PickledTensor& tensor);
-  PickleWriter& add(std::string_view key, std::string_view text);
-  PickleWriter& add(std::string_view key, int64_t number);
-  /// A dict of one number and one text, as OpenAI's autoencoders keep their activation.
-  PickleWriter& add(std::string_view key, std::pair<std::string_view, int64_t> number,
-                    std::pair<std::string_view, std::string_view> text);
-  std::string finish() &&;
-
- private:
-  std::string bytes_;
 };
 
 }  // namespace sae

@@ -6,12 +6,13 @@
 #include "engine/error.h"
 #include "engine/files/half.h"
 #include "engine/files/host_elements.h"
+#include "engine/files/pickle_writer.h"
 
 namespace sae {
 namespace {
 
 constexpr std::string_view pickle_name = "data.pkl";
-constexpr int64_t longest_pickle = 16 << 20;  // real ones take some kilobytes
+constexpr int64_t longest_pickle = 256 << 10;  // real ones take some kilobytes; reading takes some 300 bytes for each
 
 struct StorageType {
   std::string_view name;

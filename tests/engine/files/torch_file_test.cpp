@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "engine/error.h"
+#include "engine/files/pickle_writer.h"
 #include "tests/support/damage.h"
 #include "tests/support/temporary_folder.h"
 
