@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,9 +27,10 @@ struct RunPlan {
   bool checkpoint_at_start = false;     ///< keep step 0 as step-0.safetensors
   int64_t resamples = 4;  ///< how often dead latents are resampled, evenly over the first half (Activation::resampled)
   int64_t log_every = 0;  ///< steps between lines of metrics.jsonl; 0: a hundredth of the run
-  std::string options_text;          ///< the effective options, kept with the autoencoder
-  std::optional<Autoencoder> start;  ///< weights to begin with, in place of fresh ones; of the same options as `model`
-  std::string start_name;            ///< where they came from, kept with the autoencoder
+  std::string options_text;  ///< the effective options, kept with the autoencoder
+  std::shared_ptr<const Autoencoder>
+      start;               ///< weights to begin with, in place of fresh ones; of the same options as `model`
+  std::string start_name;  ///< where they came from, kept with the autoencoder
 };
 
 /// The run at one of its evaluation points. The better of raw and averaged weights on validation data was used.

@@ -1,5 +1,8 @@
 #include "experiments/train/fine_tuning.h"
 
+#include <memory>
+#include <utility>
+
 #include "engine/error.h"
 #include "models/interchange/autoencoder_parts.h"
 
@@ -25,7 +28,8 @@ void begin_with(RunPlan& plan, const LoadedAutoencoder& start, const std::string
     fail("--init-from {}: {}", path, error.what());
   }
   parts.options = wanted;
-  plan.start = put_together(parts, start.autoencoder.encoder().value().device()).autoencoder;
+  LoadedAutoencoder whole = put_together(parts, start.autoencoder.encoder().value().device());
+  plan.start = std::make_shared<const Autoencoder>(std::move(whole.autoencoder));
   plan.start_name = path;
 }
 

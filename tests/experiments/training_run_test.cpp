@@ -187,9 +187,9 @@ TEST_F(TrainingRun, RowsAreNormalisedAsTheAutoencoderWantsThem) {
   RunPlan raw = plan("raw");
   raw.model.normalisation = InputNormalisation::none;
   EXPECT_REFUSED(train_run(*context_, raw), "another input normalisation");
-  const RunContext context = make_context(*data_, 0, device_, InputNormalisation::none);
-  raw.training.mse_scale = 1 / context.statistics.variance;
-  const RunResult result = train_run(context, raw);
+  const RunContext raw_context = make_context(*data_, 0, device_, InputNormalisation::none);
+  raw.training.mse_scale = 1 / raw_context.statistics.variance;
+  const RunResult result = train_run(raw_context, raw);
   EXPECT_LT(result.points[1].test->normalised_mse, 0.8);
   const LoadedAutoencoder loaded = load_autoencoder(result.autoencoder_file, device_);
   EXPECT_EQ(loaded.autoencoder.options().normalisation, InputNormalisation::none);
@@ -202,7 +202,7 @@ TEST_F(TrainingRun, RowsAreNormalisedAsTheAutoencoderWantsThem) {
   for (size_t i = 0; i < y.size(); ++i) {
     const auto value = static_cast<double>(x.data<float>()[i]);
     error += std::pow(static_cast<double>(y[i]) - value, 2);
-    energy += std::pow(value - static_cast<double>(context.statistics.mean.data<float>()[i % width]), 2);
+    energy += std::pow(value - static_cast<double>(raw_context.statistics.mean.data<float>()[i % width]), 2);
   }
   EXPECT_NEAR(result.points[1].test->normalised_mse, error / energy, 1e-6);
 }
@@ -243,7 +243,7 @@ TEST_F(TrainingRun, OtherWeightsThanTheRunWantsAreRefused) {
   const Tensor decoder = trained.autoencoder.decoder().value();
   std::vector<float> longer = decoder.to_vector<float>();
   for (int64_t i = 0; i < width; ++i) longer[static_cast<size_t>(i)] *= 2;
-  LoadedAutoencoder uneven = trained;
+  LoadedAutoencoder uneven = load_autoencoder(path("first/autoencoder.safetensors"), device_);
   uneven.autoencoder.decoder().assign(Tensor::from(device_, decoder.shape(), longer));
   RunPlan other = plan("other");
   EXPECT_REFUSED(begin_with(other, uneven, "x"), "--init-from x: the decoder's rows have lengths from");
