@@ -6,6 +6,7 @@
 #include "engine/not_finite.h"
 #include "ops/adam/adam_device.h"
 #include "ops/adam/adam_rows.h"
+#include "ops/auxiliary_loss/auxiliary_loss_device.h"
 #include "ops/reconstruction_loss/reconstruction_loss_cuda.h"
 #include "ops/relu/relu.h"
 #include "ops/relu/relu_cuda.h"
@@ -157,10 +158,13 @@ void CapturedStep::add_gradients(const Parts& parts, const Forward& pass) {
 
 void CapturedStep::add_auxiliary_gradients(const Parts& parts, const Forward& pass) {
   Autoencoder& model = parts.autoencoder;
-  AuxiliaryGradients auxiliary = auxiliary_gradients(
-      {model.encoder().value(), model.encoder_bias().value(), model.decoder().value(), pass.centred, pass.residual,
-       pass.residual_sums, dead_.listed(), model_.k_aux, model_.aux_weight, training_.precision});
-  device_.copy(&words()->auxiliary_loss, auxiliary.loss.raw(), sizeof(float));
+  const on_device::AuxiliaryInputs in = {
+      model.encoder().value(), model.encoder_bias().value(), model.decoder().value(), pass.centred,
+      pass.residual,           pass.residual_sums,           dead_.listed(),          model_.k_aux,
+      training_.precision};
+  const on_device::AuxiliaryPass forward = on_device::auxiliary_forward(in);
+  device_.copy(&words()->auxiliary_loss, forward.loss.raw(), sizeof(float));
+  on_device::AuxiliaryGradients auxiliary = on_device::auxiliary_backward(in, forward, model_.aux_weight);
   model.encoder().gradient.add(std::move(auxiliary.encoder));
   model.encoder_bias().gradient.add(std::move(auxiliary.encoder_bias));
   model.decoder().gradient.add(std::move(auxiliary.decoder));

@@ -126,11 +126,11 @@ TrainingLoss training_loss(const Weights& weights, const AutoencoderOptions& opt
   add_sparsity_terms(loss, {weights, options, x, mse_scale, how, latents.pre_activations});
   if (facts_of(options.activation).chooses_k && options.k_aux > 0 && dead.elements() > 0) {
     loss.auxiliary = loss.terms.size();
-    const DeadLatents those{weights.encoder, weights.encoder_bias, weights.decoder, weights.pre_bias, dead,
-                            options.k_aux};
-    const bool in_one = how.fused && x.device().kind() == DeviceKind::cpu;  // the only device that has the op
-    loss.terms.push_back({in_one ? auxiliary_loss(those, x, residual, how.precision)
-                                 : plain_auxiliary_loss(weights, options, x, residual, dead, how.precision),
+    const DeadDictionary those{weights.encoder, weights.encoder_bias, weights.decoder, weights.pre_bias, dead,
+                               options.k_aux};
+    const bool fused = how.fused && (x.dtype() == Dtype::f32 || x.device().kind() == DeviceKind::cpu);
+    loss.terms.push_back({fused ? auxiliary_loss(those, x, residual, how.precision)
+                                : plain_auxiliary_loss(weights, options, x, residual, dead, how.precision),
                           options.aux_weight});
   }
   return loss;

@@ -8,6 +8,7 @@
 #include "engine/row_kernels.h"
 #include "engine/simd.h"
 #include "ops/auxiliary_loss/auxiliary_loss_cpu.h"
+#include "ops/auxiliary_loss/auxiliary_loss_device.h"
 #include "ops/normalised_mse/normalised_mse.h"
 
 namespace sae {
@@ -15,7 +16,7 @@ namespace {
 
 constexpr std::string_view op = "auxiliary_loss";
 
-void check(const DeadLatents& latents, const Tensor& x, const Tensor& residual) {
+void check(const DeadDictionary& latents, const Tensor& x, const Tensor& residual) {
   const Tensor &encoder = require_dense(op, latents.encoder.value), &decoder = require_dense(op, latents.decoder.value);
   const Tensor& bias = require_dense(op, latents.encoder_bias.value);
   const Tensor& pre_bias = require_dense(op, latents.pre_bias.value);
@@ -34,7 +35,6 @@ void check(const DeadLatents& latents, const Tensor& x, const Tensor& residual) 
     CHECK(0 <= latent && latent < encoder.rows(), "{}: a dead latent {} of {}", op, latent, encoder.rows());
   }
   require_same_device(op, {&encoder, &decoder, &bias, &pre_bias, &x, &residual, &latents.dead});
-  if (x.device().kind() != DeviceKind::cpu) refuse_device(op, x.device().kind());
 }
 
 /// Calls f(T{}, Stored{}): in which types the passes compute and the products read.
@@ -73,7 +73,7 @@ struct Saved {
 };
 
 template <class T, class Stored>
-Saved forward(const DeadLatents& latents, const Tensor& x, const Tensor& residual) {
+Saved forward(const DeadDictionary& latents, const Tensor& x, const Tensor& residual) {
   using Kernels = cpu::AuxiliaryKernels<T, Stored>;
   Device& device = x.device();
   const int64_t rows = x.rows(), width = x.cols(), count = latents.dead.elements();
@@ -165,8 +165,9 @@ struct AuxiliaryLossNode final : Node {
 
 }  // namespace
 
-Variable auxiliary_loss(const DeadLatents& latents, const Tensor& x, const Tensor& residual, Precision precision) {
+Variable auxiliary_loss(const DeadDictionary& latents, const Tensor& x, const Tensor& residual, Precision precision) {
   check(latents, x, residual);
+  if (x.device().kind() != DeviceKind::cpu) return on_device::auxiliary_loss(latents, x, residual, precision);
   const Tensor& encoder = std::get<Tensor>(latents.encoder.value);
   Saved saved = visit_types(x.dtype(), precision, [&](auto zero, auto stored) {
     return forward<decltype(zero), decltype(stored)>(latents, x, residual);

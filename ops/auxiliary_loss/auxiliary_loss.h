@@ -6,7 +6,7 @@
 namespace sae {
 
 /// The autoencoder whose latents are the dead ones, and what it has to explain.
-struct DeadLatents {
+struct DeadDictionary {
   const Variable &encoder, &encoder_bias, &decoder;  ///< of all latents: [latents, width], [latents], [latents, width]
   const Variable& pre_bias;                          ///< [width]
   const Tensor& dead;                                ///< i32 [D], ascending, at least one
@@ -25,8 +25,8 @@ struct DeadLatents {
 /// With Precision::bf16 the factors of the five products, and nothing else, are rounded to bfloat16, each once (where
 /// the processor has such products); what is between them is float32's, and db_pre takes E as it is. 10 rows D width
 /// operations; memory in proportion to rows (D + width).
-/// f32 or f64. Throws on shapes and dtypes that do not fit, and NotFinite, naming the row, where a pre-activation is
-/// not finite.
-Variable auxiliary_loss(const DeadLatents& latents, const Tensor& x, const Tensor& residual, Precision precision);
+/// f32, on the cpu also f64. Throws on shapes and dtypes that do not fit; on the cpu also NotFinite, naming the row,
+/// where a pre-activation is not finite.
+Variable auxiliary_loss(const DeadDictionary& latents, const Tensor& x, const Tensor& residual, Precision precision);
 
 }  // namespace sae

@@ -3,8 +3,6 @@
 #include "engine/error.h"
 #include "ops/dead_latents/dead_latents_cuda.h"
 #include "ops/firings/firings_cuda.h"
-#include "ops/relu/relu_cuda.h"
-#include "ops/subtract/subtract.h"
 
 namespace sae {
 namespace {
@@ -15,16 +13,6 @@ constexpr std::string_view op = "dead_latents";
 template <class T>
 T* in_place(const Tensor& tensor) {
   return const_cast<T*>(tensor.data<T>());
-}
-
-Tensor gathered(const Tensor& table, const Tensor& listed) {
-  Device& device = table.device();
-  const int64_t width = table.shape().rank() == 1 ? 1 : table.cols(),
-                rows = table.elements() / std::max<int64_t>(width, 1);
-  Writable out = Tensor::empty(device, {listed.elements(), width}, Dtype::f32);
-  SIMT_CALL(device.kind(), gather_listed, device.stream(), table.data<float>(), rows, width, listed.data<int32_t>(),
-            listed.elements(), out.data<float>());
-  return std::move(out).freeze();
 }
 
 }  // namespace
@@ -54,42 +42,6 @@ void DeadLatents::count(const RowSparse& latents, float above, int* active) {
             fired.data<int32_t>());
   SIMT_CALL(device.kind(), count_rows_since_fired, device.stream(), fired.data<int32_t>(), latents.cols,
             latents.columns.rows(), in_place<int64_t>(rows_since_fired_), active);
-}
-
-AuxiliaryGradients auxiliary_gradients(const AuxiliaryInputs& in) {
-  Device& device = in.listed.device();
-  const DeviceKind kind = device.kind();
-  const int64_t latents = in.encoder.rows(), listed = in.listed.elements();
-  const int64_t rows = in.centred.rows(), width = in.centred.cols();
-  const auto product = [&](const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b) {
-    return dense_product(a, transpose_a, b, transpose_b, in.precision);
-  };
-  const Tensor encoder = gathered(in.encoder, in.listed), decoder = gathered(in.decoder, in.listed);
-  const Tensor bias = gathered(in.encoder_bias, in.listed);
-
-  Writable kept = product(in.centred, false, encoder, true).into_writable();
-  SIMT_CALL(kind, keep_best, device, kept.data<float>(), rows, listed, bias.data<float>(), in.listed.data<int32_t>(),
-            latents, in.k);
-  const Tensor active = std::move(kept).freeze();
-
-  Writable error = product(active, false, decoder, false).into_writable(),
-           loss = Tensor::empty(device, {1}, Dtype::f32);
-  SIMT_CALL(kind, auxiliary_error, device, in.residual.data<float>(), in.residual_sums.data<float>(), rows, width,
-            in.weight, in.listed.data<int32_t>(), latents, error.data<float>(), loss.data<float>());
-  const Tensor g = std::move(error).freeze();
-
-  const Tensor unmasked = product(g, false, decoder, true);
-  Writable masked = Tensor::empty(device, unmasked.shape(), Dtype::f32);
-  SIMT_CALL(kind, relu_backward, device.stream(), active.data<float>(), unmasked.data<float>(), masked.data<float>(),
-            unmasked.elements());
-  const Tensor da = std::move(masked).freeze();
-  const Tensor bias_gradient = column_sum(da);
-  const Variable pre_bias = subtract(Variable(column_sum(g)), dense_product(bias_gradient, false, encoder, false));
-  return {std::move(loss).freeze(),
-          {in.listed, product(da, true, in.centred, false), latents},
-          {in.listed, bias_gradient.with_shape({listed, 1}), latents},
-          {in.listed, product(active, true, g, false), latents},
-          require_dense(op, pre_bias.value)};
 }
 
 }  // namespace sae

@@ -2,16 +2,12 @@
 
 #include <vector>
 
-#include "engine/gradient.h"
-#include "ops/matmul/matmul.h"
+#include "engine/layout.h"
 
 namespace sae {
 
-// AuxK (Gao et al., A.2) in a step for which nobody waits, on simt and cuda: which latents are dead is counted and
-// listed on the device, and the host never learns how many. On the cpu, and in a step on a tape, models/autoencoder
-// composes the same from gather_rows, matmul, topk and batch_normalised_mse.
-
-/// Counts, for each latent, the rows since it last fired, and lists the dead.
+/// Counts, for each latent, the rows since it last fired, and lists the dead, on simt and cuda, in a step for which
+/// nobody waits: the host never learns how many there are. Otherwise the trainer counts on the host.
 class DeadLatents {
  public:
   /// Goes on from these counts. At most `capacity` latents are listed, the lowest ones, whatever their number.
@@ -34,30 +30,5 @@ class DeadLatents {
   Tensor listed_;            // i32 [capacity], written in place
   int64_t dead_after_;
 };
-
-/// What the auxiliary loss reads, f32: E, D [latents, width], b_enc [latents]; x - b_pre and y - x [rows, width], and
-/// the latter's column_sum.
-struct AuxiliaryInputs {
-  const Tensor &encoder, &encoder_bias, &decoder, &centred, &residual, &residual_sums;
-  const Tensor& listed;  // of DeadLatents
-  int64_t k;             // k_aux
-  double weight;         // of the loss, for the gradients
-  Precision precision;   // of the products
-};
-
-/// The gradients at the listed rows and of b_pre [1, width]; the loss [1] is without its weight.
-struct AuxiliaryGradients {
-  Tensor loss;
-  RowsGradient encoder, encoder_bias, decoder;
-  Tensor pre_bias;
-};
-
-/// With E', b', D' the listed rows, c = x - b_pre and r = y - x:
-///   a = relu(k largest of c E'^T + b'),  e = a D' + r,  loss = mean e^2 / variance of r about its columns' means
-///   g = weight 2 e / (elements variance)
-///   dD' = a^T g,  da = g D'^T where a > 0,  dE' = da^T c,  db' = column sum of da,
-///   db_pre = column sum of g - (column sum of da) E'
-/// r is a constant. Where it does not vary, and where nobody is listed, loss and gradients are 0. Waits for nothing.
-AuxiliaryGradients auxiliary_gradients(const AuxiliaryInputs& in);
 
 }  // namespace sae

@@ -3,11 +3,13 @@
 #include "engine/not_finite.h"
 #include "engine/parallel.h"
 #include "ops/add_row/add_row.h"
+#include "ops/auxiliary_loss/auxiliary_loss_device.h"
 #include "ops/gather_rows/gather_rows.h"
 #include "ops/normalised_mse/normalised_mse.h"
 #include "ops/relu/relu.h"
 #include "ops/subtract_row/subtract_row.h"
 #include "ops/topk/topk.h"
+#include "tests/support/devices.h"
 #include "tests/support/gradient_check.h"
 
 namespace sae {
@@ -17,36 +19,54 @@ using namespace sae::testing;
 
 double number(const Variable& loss) { return to_double(std::get<Tensor>(loss.value)).at(0); }
 
+/// An autoencoder and the rows it is asked about.
+struct Case {
+  Parameter encoder, encoder_bias, decoder, pre_bias;
+  Tensor dead, x, residual;
+  int64_t k;
+
+  std::vector<Parameter*> parameters() { return {&encoder, &encoder_bias, &decoder, &pre_bias}; }
+  /// The dense gradient of each parameter, which is then forgotten.
+  std::vector<std::vector<double>> take_gradients() {
+    std::vector<std::vector<double>> all;
+    for (Parameter* parameter : parameters()) {
+      const Tensor& value = parameter->value();
+      all.push_back(to_double(materialize(parameter->gradient, value.device(), value.shape(), value.dtype())));
+      parameter->gradient.clear();
+    }
+    return all;
+  }
+};
+
+/// Of `latents` latents every third is alive.
+Case make_case(Device& device, int64_t rows, int64_t width, int64_t latents, int64_t k, Dtype dtype) {
+  std::vector<int32_t> dead;
+  for (int32_t latent = 0; latent < latents; ++latent) {
+    if (latent % 3 != 1) dead.push_back(latent);
+  }
+  const auto random = [&](const char* name, Shape shape, uint64_t seed) {
+    return Parameter(name, random_tensor(device, shape, dtype, seed));
+  };
+  return {random("encoder", {latents, width}, 1),
+          random("encoder_bias", {latents}, 2),
+          random("decoder", {latents, width}, 3),
+          random("pre_bias", {width}, 4),
+          Tensor::from(device, {static_cast<int64_t>(dead.size())}, dead),
+          random_tensor(device, {rows, width}, dtype, 5),
+          random_tensor(device, {rows, width}, dtype, 6),
+          k};
+}
+
+Variable fused(Tape& tape, Case& c, Precision precision) {
+  const Variable encoder = tape.watch(c.encoder), bias = tape.watch(c.encoder_bias);
+  const Variable decoder = tape.watch(c.decoder), pre_bias = tape.watch(c.pre_bias);
+  return auxiliary_loss({encoder, bias, decoder, pre_bias, c.dead, c.k}, c.x, c.residual, precision);
+}
+
 class AuxiliaryLossTest : public CpuTest {
  protected:
-  /// An autoencoder and the rows it is asked about.
-  struct Case {
-    Parameter encoder, encoder_bias, decoder, pre_bias;
-    Tensor dead, x, residual;
-    int64_t k;
-
-    std::vector<Parameter*> parameters() { return {&encoder, &encoder_bias, &decoder, &pre_bias}; }
-  };
-
-  /// Of `latents` latents every third is alive.
   Case make(int64_t rows, int64_t width, int64_t latents, int64_t k, Dtype dtype) {
-    std::vector<int32_t> dead;
-    for (int32_t latent = 0; latent < latents; ++latent) {
-      if (latent % 3 != 1) dead.push_back(latent);
-    }
-    const auto random = [&](const char* name, Shape shape, uint64_t seed) {
-      return Parameter(name, random_tensor(device_, shape, dtype, seed));
-    };
-    return {random("encoder", {latents, width}, 1),          random("encoder_bias", {latents}, 2),
-            random("decoder", {latents, width}, 3),          random("pre_bias", {width}, 4),
-            i32({static_cast<int64_t>(dead.size())}, dead),  random_tensor(device_, {rows, width}, dtype, 5),
-            random_tensor(device_, {rows, width}, dtype, 6), k};
-  }
-
-  static Variable fused(Tape& tape, Case& c, Precision precision) {
-    const Variable encoder = tape.watch(c.encoder), bias = tape.watch(c.encoder_bias);
-    const Variable decoder = tape.watch(c.decoder), pre_bias = tape.watch(c.pre_bias);
-    return auxiliary_loss({encoder, bias, decoder, pre_bias, c.dead, c.k}, c.x, c.residual, precision);
+    return make_case(device_, rows, width, latents, k, dtype);
   }
 
   static Variable plain(Tape& tape, Case& c, Precision precision) {
@@ -70,12 +90,8 @@ class AuxiliaryLossTest : public CpuTest {
     Tape tape;
     const Variable result = loss(tape, c, precision);
     tape.backward(result);
-    std::vector<std::vector<double>> all = {{number(result)}};
-    for (Parameter* parameter : c.parameters()) {
-      const Tensor& value = parameter->value();
-      all.push_back(to_double(materialize(parameter->gradient, device_, value.shape(), value.dtype())));
-      parameter->gradient.clear();
-    }
+    std::vector<std::vector<double>> all = c.take_gradients();
+    all.insert(all.begin(), {number(result)});
     return all;
   }
 };
@@ -217,6 +233,82 @@ TEST_F(AuxiliaryLossTest, Refusals) {
   EXPECT_REFUSED(with([&](Case& o) { o.k = 0; }), "0 of the dead latents");
   EXPECT_REFUSED(with([&](Case& o) { o.x = o.x.slice_rows(0, 2); }), "for data f32 [2, 3] with residual f32 [4, 3]");
   EXPECT_REFUSED(with([&](Case& o) { o.residual = o.residual.to(Dtype::f64); }), "the dtypes differ");
+}
+
+class AuxiliaryLossOnDevice : public DeviceTest {
+ protected:
+  std::unique_ptr<Device> host_ = Device::open(DeviceKind::cpu);
+
+  /// Loss and gradients with the dead latents listed as where nobody knows how many there are: `spare` places more.
+  std::pair<double, std::vector<std::vector<double>>> with_spare_places(Case& c, int64_t spare, double weight) {
+    std::vector<int32_t> listed = c.dead.to_vector<int32_t>();
+    listed.resize(listed.size() + static_cast<size_t>(spare), static_cast<int32_t>(c.encoder.value().rows()));
+    const on_device::AuxiliaryInputs in = {c.encoder.value(),
+                                           c.encoder_bias.value(),
+                                           c.decoder.value(),
+                                           std::get<Tensor>(subtract_row(c.x, Variable(c.pre_bias.value())).value),
+                                           c.residual,
+                                           column_sum(c.residual),
+                                           Tensor::from(device_, {static_cast<int64_t>(listed.size())}, listed),
+                                           c.k,
+                                           Precision::f32};
+    const on_device::AuxiliaryPass pass = on_device::auxiliary_forward(in);
+    on_device::AuxiliaryGradients found = on_device::auxiliary_backward(in, pass, weight);
+    c.encoder.gradient.add(std::move(found.encoder));
+    c.encoder_bias.gradient.add(std::move(found.encoder_bias));
+    c.decoder.gradient.add(std::move(found.decoder));
+    c.pre_bias.gradient.add(std::move(found.pre_bias));
+    return {to_double(pass.loss).at(0), c.take_gradients()};
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, AuxiliaryLossOnDevice, ::testing::Values(DeviceKind::simt, DeviceKind::cuda),
+                         device_name);
+
+TEST_P(AuxiliaryLossOnDevice, AgreesWithTheProcessor) {
+  constexpr double weight = 1.0 / 32;
+  for (const int64_t rows : {1, 33}) {
+    for (const int64_t latents : {1, 70}) {
+      for (const int64_t k : {int64_t{1}, int64_t{5}, latents}) {
+        Case there = make_case(*host_, rows, 9, latents, k, Dtype::f32);
+        Case here = make_case(device_, rows, 9, latents, k, Dtype::f32);
+        const auto run = [&](Case& c) {
+          Tape tape;
+          const Variable loss = fused(tape, c, Precision::f32);
+          const std::vector<WeightedLoss> terms = {{loss, weight}};
+          tape.backward(terms);
+          return std::pair(number(loss), c.take_gradients());
+        };
+        const auto expected = run(there);
+        for (const int64_t spare : {-1, 0, 1, 12}) {  // -1: on a tape
+          const auto got = spare < 0 ? run(here) : with_spare_places(here, spare, weight);
+          EXPECT_NEAR(got.first, expected.first, 1e-6 * expected.first);
+          for (size_t i = 0; i < 4; ++i) {
+            EXPECT_LT(worst_difference(got.second[i], expected.second[i], 1e-6), 1e-5)
+                << rows << " rows, " << latents << " latents, k " << k << ", spare " << spare << ", gradient " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(AuxiliaryLossOnDevice, NobodyDeadAndAResidualThatDoesNotVary) {
+  Case nobody = make_case(device_, 21, 9, 30, 2, Dtype::f32);
+  nobody.dead = i32({0}, {});
+  Case constant = make_case(device_, 21, 9, 30, 2, Dtype::f32);
+  constant.residual = f32({21, 9}, std::vector<float>(21 * 9, 0.7f));
+  for (Case* c : {&nobody, &constant}) {
+    const auto [loss, gradients] = with_spare_places(*c, 3, 1);
+    EXPECT_EQ(loss, 0);
+    for (const std::vector<double>& gradient : gradients) EXPECT_THAT(gradient, ::testing::Each(0));
+  }
+}
+
+TEST_P(AuxiliaryLossOnDevice, RefusesDoubles) {
+  Case c = make_case(device_, 4, 3, 5, 2, Dtype::f64);
+  Tape tape;
+  EXPECT_REFUSED(fused(tape, c, Precision::f32), "auxiliary_loss");
 }
 
 }  // namespace
