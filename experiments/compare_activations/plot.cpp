@@ -67,8 +67,8 @@ std::string padded_range(const std::vector<ResultRow>& rows, double ResultRow::*
 }
 
 std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
-  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000",
-                                            "#17a2b8", "#d63384", "#6c757d", "#7a5c3e"};
+  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#17a2b8",
+                                            "#d63384", "#6c757d", "#7a5c3e", "#e69f00", "#004d40", "#9acd32"};
   std::set<std::string> activations;
   for (const ResultRow& row : rows) activations.insert(row.activation);
   const bool few = activations.size() - activations.count("pca") <= most_with_halves;
