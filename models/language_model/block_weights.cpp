@@ -168,8 +168,9 @@ BlockWeights WeightLoader::block(int64_t layer) {
 void WeightLoader::check_all_used() const {
   const auto& constants = file_.architecture().constants;
   for (const auto& [name, tensor] : file_.tensors()) {
-    const bool constant = std::any_of(constants.begin(), constants.end(),
-                                      [&](std::string_view end) { return std::string_view(name).ends_with(end); });
+    const bool constant = std::any_of(constants.begin(), constants.end(), [&key = name](std::string_view end) {
+      return std::string_view(key).ends_with(end);
+    });
     CHECK(constant || used_.contains(name), "{}: tensor '{}' (at byte {}) is none that a {} of {} layers has",
           tensor.file, name, tensor.offset, form_.sizes.architecture, form_.sizes.layers);
   }
