@@ -1,5 +1,6 @@
 #include "engine/files/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -44,7 +45,7 @@ struct Json::Node {
 // nlohmann's SAX events into nodes.
 class Json::Builder {
  public:
-  explicit Builder(const std::string& source) : source_(source) {}
+  explicit Builder(const std::string& source, const Stream* stream = nullptr) : source_(source), stream_(stream) {}
 
   bool null() { return add(Node{}); }
   bool boolean(bool value) { return add(Node{value}); }
@@ -58,10 +59,13 @@ class Json::Builder {
   bool start_object(size_t) { return open(Node{std::make_shared<Object>()}); }
   bool start_array(size_t) { return open(Node{std::make_shared<Node::Items>()}); }
   bool key(std::string& name) {
-    Object& object = *std::get<std::shared_ptr<Object>>(open_.back().value);
-    const bool is_new = object.places.emplace(name, object.members.size()).second;
-    CHECK(is_new, "{}: the key \"{}\" is given twice in one object", source_, name);
-    object.members.emplace_back(std::move(name), Node{});
+    Open& top = open_.back();
+    top.key = std::move(name);
+    if (top.place != nowhere) return true;
+    Object& object = *std::get<std::shared_ptr<Object>>(top.node.value);
+    const bool is_new = object.places.emplace(top.key, object.members.size()).second;
+    CHECK(is_new, "{}: the key \"{}\" is given twice in one object", source_, top.key);
+    object.members.emplace_back(top.key, Node{});
     return true;
   }
   bool end_object() { return close(); }
@@ -77,30 +81,74 @@ class Json::Builder {
 
  private:
   static constexpr size_t max_depth = 64;
+  static constexpr size_t nowhere = SIZE_MAX;
+  struct Open {
+    Node node;
+    size_t place = nowhere;  // in the stream's list
+    std::string key;         // of an object's member that is being read
+  };
 
   bool add(Node node) {
+    count_value();
+    return attach(std::move(node));
+  }
+  bool attach(Node node) {
     if (open_.empty()) {
       root_ = std::move(node);
-    } else if (auto* items = std::get_if<std::shared_ptr<Node::Items>>(&open_.back().value)) {
+    } else if (const Open& top = open_.back(); top.place != nowhere) {
+      hand_over(top, std::move(node));
+    } else if (auto* items = std::get_if<std::shared_ptr<Node::Items>>(&top.node.value)) {
       (*items)->push_back(std::move(node));
     } else {
-      std::get<std::shared_ptr<Object>>(open_.back().value)->members.back().second = std::move(node);
+      std::get<std::shared_ptr<Object>>(top.node.value)->members.back().second = std::move(node);
     }
     return true;
   }
   bool open(Node node) {
     CHECK(open_.size() < max_depth, "{}: JSON nested deeper than {} levels", source_, max_depth);
-    open_.push_back(std::move(node));
+    count_value();
+    const size_t place = find_place();
+    open_.push_back({std::move(node), place, ""});
+    if (place != nowhere) item_values_.push_back(0);
     return true;
   }
   bool close() {
-    Node node = std::move(open_.back());
+    Open closed = std::move(open_.back());
     open_.pop_back();
-    return add(std::move(node));
+    if (closed.place != nowhere) item_values_.pop_back();
+    return attach(std::move(closed.node));
+  }
+
+  /// Which of the stream's places the value that begins now is.
+  size_t find_place() const {
+    if (stream_ == nullptr) return nowhere;
+    std::string path;
+    for (const Open& outer : open_) {
+      if (std::holds_alternative<std::shared_ptr<Node::Items>>(outer.node.value)) return nowhere;
+      path += (path.empty() ? "" : "/") + outer.key;
+    }
+    const auto found = std::find(stream_->places.begin(), stream_->places.end(), path);
+    return found == stream_->places.end() ? nowhere : static_cast<size_t>(found - stream_->places.begin());
+  }
+  void count_value() {
+    CHECK(stream_ == nullptr || ++item_values_.back() <= stream_->most_values, "{} more than {} values", where(),
+          stream_->most_values);
+  }
+  void hand_over(const Open& streamed, Node node) {
+    item_values_.back() = 0;
+    stream_->take(streamed.place, streamed.key, Json(std::make_shared<Node>(std::move(node)), where()));
+  }
+  /// "config.json: model layers"
+  std::string where() const {
+    std::string place = source_ + ":";
+    for (const Open& outer : open_) place += outer.key.empty() ? "" : " " + outer.key;
+    return place;
   }
 
   const std::string& source_;
-  std::vector<Node> open_;
+  const Stream* stream_;
+  std::vector<Open> open_;
+  std::vector<size_t> item_values_ = {0};  // since the last was handed over, for each streamed value that is open
   Node root_;
 };
 
@@ -183,16 +231,26 @@ Json::Json(const std::vector<std::string>& values) : Json(array()) {
 Json Json::object() { return Json(std::make_shared<Node>(Node{std::make_shared<Object>()}), ""); }
 Json Json::array() { return Json(std::make_shared<Node>(Node{std::make_shared<Node::Items>()}), ""); }
 
-Json Json::parse(std::string_view text, std::string source) {
-  Builder builder(source);
+Json Json::built(Builder builder, std::string_view text, const std::string& source) {
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
-  auto node = std::make_shared<Node>(builder.take());
-  return Json(std::move(node), source + ":");
+  return Json(std::make_shared<Node>(builder.take()), source + ":");
+}
+Json Json::parse(std::string_view text, std::string source) { return built(Builder(source), text, source); }
+Json Json::parse(std::string_view text, std::string source, const Stream& stream) {
+  return built(Builder(source, &stream), text, source);
 }
 
-Json Json::read(const std::string& path) {
-  const MappedFile file(path);
-  return parse({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
+namespace {
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+}  // namespace
+
+Json Json::read(const std::string& path) { return parse(text_of(MappedFile(path)), path); }
+Json Json::read(const std::string& path, const Stream& stream) {
+  return parse(text_of(MappedFile(path)), path, stream);
 }
 
 bool Json::is_null() const { return std::holds_alternative<std::monostate>(node_->value); }

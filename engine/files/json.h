@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +38,19 @@ class Json {
   /// that is not UTF-8, on a number out of range and on more than 64 levels of nesting.
   static Json parse(std::string_view text, std::string source);
   static Json read(const std::string& path);
+
+  /// Arrays and objects whose items are handed over one by one and not kept, so that a long file takes little memory.
+  struct Stream {
+    /// Each as the names of the members that lead to it, "model/vocab"; "" is the outermost value.
+    std::vector<std::string> places;
+    /// `key` is empty for an item of an array. That a key is given twice is for the receiver to find.
+    std::function<void(size_t place, const std::string& key, const Json& item)> take;
+    /// More values than this in one item, or in all that is kept, are refused.
+    size_t most_values = 1024;
+  };
+  /// The same, with streamed arrays and objects empty in what is returned.
+  static Json parse(std::string_view text, std::string source, const Stream& stream);
+  static Json read(const std::string& path, const Stream& stream);
 
   bool is_null() const;
   bool is_boolean() const;
@@ -79,6 +93,7 @@ class Json {
   struct Printer;
   class Builder;
   Json(std::shared_ptr<Node> node, std::string where);
+  static Json built(Builder builder, std::string_view text, const std::string& source);
   [[noreturn]] void refuse(const char* expected) const;
   const Object& members() const;
   Json child(const Node& node, std::string place) const;

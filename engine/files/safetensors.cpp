@@ -83,25 +83,49 @@ void SafetensorsFile::read_header() {
         "{}: the header's length is {}, expected 2 to {}; is it a safetensors file?", name(), length, longest_header);
   const auto header = file_.range(length_bytes, static_cast<int64_t>(length), "the header");
   CHECK(header[0] == std::byte{'{'}, "{}: the header does not begin with '{{'; is it a safetensors file?", name());
-  const Json json = Json::parse({reinterpret_cast<const char*>(header.data()), header.size()}, name());
   const int64_t data_begin = length_bytes + static_cast<int64_t>(length);
-  for (int64_t i = 0; i < json.size(); ++i) {
-    const std::string& key = json.key(i);
-    const Json value = json.at(i);
-    if (key == metadata_key) {
-      for (int64_t item = 0; item < value.size(); ++item) {
-        metadata_.emplace_back(value.key(item), value.at(item).text());
-      }
+  // one tensor at a time: as a tree, a header of 100 MB could take several GB
+  Json::Stream stream = {{"", std::string(metadata_key)}, {}, 32};
+  bool has_metadata = false;
+  stream.take = [&](size_t place, const std::string& key, const Json& value) {
+    if (place == 1) {
+      metadata_.emplace_back(key, value.text());
+    } else if (key == metadata_key) {
+      CHECK(value.is_object() && !has_metadata, "{}: {}: expected an object, once", name(), key);
+      has_metadata = true;
     } else {
-      places_.emplace(key, entries_.size());
       entries_.push_back(read_entry(name(), key, value, data_begin));
     }
-  }
+  };
+  Json::parse({reinterpret_cast<const char*>(header.data()), header.size()}, name(), stream);
+  check_keys();
   check_ranges(data_begin);
+}
+
+void SafetensorsFile::check_keys() {
+  by_name_.reserve(entries_.size());
+  for (const Entry& entry : entries_) by_name_.push_back(&entry);
+  std::sort(by_name_.begin(), by_name_.end(), [](const Entry* a, const Entry* b) { return a->name < b->name; });
+  for (size_t i = 1; i < by_name_.size(); ++i) {
+    CHECK(by_name_[i - 1]->name != by_name_[i]->name, "{}: the key \"{}\" is given twice", name(), by_name_[i]->name);
+  }
+  std::vector<std::string_view> keys;
+  keys.reserve(metadata_.size());
+  for (const auto& [key, text] : metadata_) keys.push_back(key);
+  std::sort(keys.begin(), keys.end());
+  const auto same = std::adjacent_find(keys.begin(), keys.end());
+  CHECK(same == keys.end(), "{}: the metadata's key \"{}\" is given twice", name(), *same);
+}
+
+const SafetensorsFile::Entry* SafetensorsFile::find(std::string_view tensor) const {
+  const auto place = std::lower_bound(by_name_.begin(), by_name_.end(), tensor,
+                                      [](const Entry* entry, std::string_view name) { return entry->name < name; });
+  return place == by_name_.end() || (*place)->name != tensor ? nullptr : *place;
 }
 
 void SafetensorsFile::check_ranges(int64_t data_begin) const {
   std::vector<const Entry*> sorted;
+  sorted.reserve(entries_.size());
   for (const Entry& entry : entries_) sorted.push_back(&entry);
   std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) {
     return a->offset != b->offset ? a->offset < b->offset : a->bytes < b->bytes;
@@ -123,8 +147,7 @@ std::vector<std::string> SafetensorsFile::names() const {
 }
 
 const SafetensorsFile::Entry& SafetensorsFile::entry(std::string_view tensor) const {
-  const auto place = places_.find(tensor);
-  if (place != places_.end()) return entries_[place->second];
+  if (const Entry* found = find(tensor)) return *found;
   constexpr size_t shown = 20;
   std::string there;
   for (size_t i = 0; i < std::min(shown, entries_.size()); ++i) there += " " + entries_[i].name;

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,9 +25,9 @@ class SafetensorsFile {
  public:
   struct Entry {
     std::string name;
-    std::string stored_dtype;  ///< as the file spells it: "F32", "BF16", ...
-    Shape shape;               ///< a file's scalar [] becomes [1]
-    int64_t offset = 0;        ///< from the start of the file
+    std::string_view stored_dtype;  ///< as the file spells it: "F32", "BF16", ...
+    Shape shape;                    ///< a file's scalar [] becomes [1]
+    int64_t offset = 0;             ///< from the start of the file
     int64_t bytes = 0;
   };
 
@@ -37,28 +37,30 @@ class SafetensorsFile {
   const std::string& name() const { return file_.name(); }
   void forget_pages() const noexcept { file_.forget_pages(); }  ///< see MappedFile
   /// In the order of the header.
-  const std::vector<Entry>& entries() const { return entries_; }
+  const std::deque<Entry>& entries() const { return entries_; }
   std::vector<std::string> names() const;
-  bool has(std::string_view tensor) const { return places_.contains(tensor); }
+  bool has(std::string_view tensor) const { return find(tensor) != nullptr; }
   /// Throws, listing the names there are.
   const Entry& entry(std::string_view tensor) const;
   std::span<const std::byte> bytes(const Entry& entry) const;
   /// A copy on the device. F16 becomes f32. Throws for a dtype that tensors do not have (integers of 8 bits, say).
   Tensor read(Device& device, std::string_view tensor) const;
 
-  const Metadata& metadata() const { return metadata_; }
+  Metadata metadata() const { return {metadata_.begin(), metadata_.end()}; }
   bool has_metadata(std::string_view key) const;
   /// Throws where the key is missing.
   const std::string& metadata(std::string_view key) const;
 
  private:
   void read_header();
+  void check_keys();
   void check_ranges(int64_t data_begin) const;
+  const Entry* find(std::string_view tensor) const;
 
   MappedFile file_;
-  std::vector<Entry> entries_;
-  std::map<std::string, size_t, std::less<>> places_;
-  Metadata metadata_;
+  std::deque<Entry> entries_;  // which grows without a copy, and never moves them
+  std::vector<const Entry*> by_name_;
+  std::deque<Metadata::value_type> metadata_;
 };
 
 struct NamedTensor {

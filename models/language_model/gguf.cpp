@@ -11,8 +11,6 @@ namespace sae {
 namespace {
 
 constexpr uint32_t magic = 0x46554747;  // "GGUF"
-/// Of a tensor's or a key's name; the format allows 64 bytes for the one and 65535 for the other.
-constexpr uint64_t longest_name = 65535;
 
 }  // namespace
 
@@ -37,13 +35,34 @@ GgufFile::GgufFile(std::string path) : file_(std::move(path)) {
 }
 
 void GgufFile::read_metadata(GgufHeader& header, uint64_t count) {
+  metadata_.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t begin = header.offset();
-    const std::string_view key = header.text("a metadata key", longest_name);
-    const auto kind = header.scalar<uint32_t>("the kind of a value");
-    GgufValue read = header.value(kind, key);
-    if (!metadata_.emplace(key, std::move(read)).second) header.refuse(begin, "the key '{}' stands here again", key);
+    metadata_.push_back(header.offset());
+    header.pass_entry();
   }
+  std::sort(metadata_.begin(), metadata_.end(), [&](uint64_t a, uint64_t b) {
+    const std::string_view left = key_at(a), right = key_at(b);
+    return left != right ? left < right : a < b;
+  });
+  for (size_t i = 1; i < metadata_.size(); ++i) {
+    const std::string_view key = key_at(metadata_[i]);
+    if (key == key_at(metadata_[i - 1])) header.refuse(metadata_[i], "the key '{}' stands here again", key);
+  }
+}
+
+std::string_view GgufFile::key_at(uint64_t place) const { return GgufHeader(file_, place).key(); }
+
+std::optional<uint64_t> GgufFile::place_of(std::string_view key) const {
+  const auto found = std::lower_bound(metadata_.begin(), metadata_.end(), key,
+                                      [&](uint64_t place, std::string_view wanted) { return key_at(place) < wanted; });
+  if (found == metadata_.end() || key_at(*found) != key) return std::nullopt;
+  return *found;
+}
+
+std::optional<GgufValue> GgufFile::find(std::string_view key) const {
+  const std::optional<uint64_t> place = place_of(key);
+  if (!place.has_value()) return std::nullopt;
+  return GgufHeader(file_, *place).entry();
 }
 
 void GgufFile::read_tensor_table(GgufHeader& header, uint64_t count) {
@@ -51,7 +70,7 @@ void GgufFile::read_tensor_table(GgufHeader& header, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t begin = header.offset();
     TensorInfo info;
-    info.name = header.text("a tensor's name", longest_name);
+    info.name = header.text("a tensor's name", GgufHeader::longest_name);
     const auto rank = header.scalar<uint32_t>("a tensor's rank");
     if (rank == 0 || rank > 4)
       header.refuse(begin, "tensor '{}' has {} dimensions; 1 to 4 are possible", info.name, rank);
@@ -71,10 +90,22 @@ void GgufFile::read_tensor_table(GgufHeader& header, uint64_t count) {
     if (info.offset % alignment_ != 0) {
       header.refuse(begin, "tensor '{}' starts at {}, which is no multiple of {}", info.name, info.offset, alignment_);
     }
-    if (!places_.emplace(info.name, tensors_.size()).second) {
-      header.refuse(begin, "the tensor '{}' stands here again", info.name);
-    }
     tensors_.push_back(info);
+  }
+  check_names(header);
+}
+
+void GgufFile::check_names(const GgufHeader& header) {
+  by_name_.reserve(tensors_.size());
+  for (const TensorInfo& info : tensors_) by_name_.push_back(&info);
+  std::sort(by_name_.begin(), by_name_.end(), [](const TensorInfo* a, const TensorInfo* b) {
+    return a->name != b->name ? a->name < b->name : a->name.data() < b->name.data();
+  });
+  for (size_t i = 1; i < by_name_.size(); ++i) {
+    const std::string_view name = by_name_[i]->name;
+    if (by_name_[i - 1]->name != name) continue;
+    const auto* begin = reinterpret_cast<const char*>(file_.bytes().data());
+    header.refuse(static_cast<uint64_t>(name.data() - begin), "the tensor '{}' stands here again", name);
   }
 }
 
@@ -101,6 +132,7 @@ void GgufFile::place_tensors(uint64_t data_begin) {
     info.bytes = file_.bytes().subspan(info.offset, bytes);
   }
   std::vector<const TensorInfo*> order;
+  order.reserve(tensors_.size());
   for (const TensorInfo& info : tensors_) order.push_back(&info);
   std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {
@@ -110,26 +142,23 @@ void GgufFile::place_tensors(uint64_t data_begin) {
   }
 }
 
-const GgufValue& GgufFile::value(std::string_view key) const {
-  const auto found = metadata_.find(key);
-  CHECK(found != metadata_.end(), "{}: the metadata lack '{}'", name(), key);
-  return found->second;
-}
-
 template <class T>
-const T& GgufFile::expect(std::string_view key, const char* kind) const {
-  const T* found = std::get_if<T>(&value(key));
+T GgufFile::expect(std::string_view key, const char* kind) const {
+  std::optional<GgufValue> value = find(key);
+  CHECK(value.has_value(), "{}: the metadata lack '{}'", name(), key);
+  T* found = std::get_if<T>(&*value);
   CHECK(found != nullptr, "{}: '{}' in the metadata is not {}", name(), key, kind);
-  return *found;
+  return std::move(*found);
 }
 
 int64_t GgufFile::integer(std::string_view key) const { return expect<int64_t>(key, "a whole number"); }
 double GgufFile::number(std::string_view key) const {
-  if (const auto* whole = std::get_if<int64_t>(&value(key))) return static_cast<double>(*whole);
+  const std::optional<GgufValue> value = find(key);
+  if (value.has_value() && std::holds_alternative<int64_t>(*value)) return static_cast<double>(integer(key));
   return expect<double>(key, "a number");
 }
 std::string_view GgufFile::text(std::string_view key) const { return expect<std::string_view>(key, "a text"); }
-const std::vector<std::string_view>& GgufFile::texts(std::string_view key) const {
+std::vector<std::string_view> GgufFile::texts(std::string_view key) const {
   return expect<GgufTexts>(key, "a list of texts").texts;
 }
 std::vector<double> GgufFile::numbers(std::string_view key) const {
@@ -142,8 +171,10 @@ bool GgufFile::boolean_or(std::string_view key, bool preset) const {
 }
 
 const GgufFile::TensorInfo* GgufFile::find_tensor(std::string_view tensor_name) const {
-  const auto found = places_.find(tensor_name);
-  return found == places_.end() ? nullptr : &tensors_[found->second];
+  const auto found =
+      std::lower_bound(by_name_.begin(), by_name_.end(), tensor_name,
+                       [](const TensorInfo* info, std::string_view wanted) { return info->name < wanted; });
+  return found == by_name_.end() || (*found)->name != tensor_name ? nullptr : *found;
 }
 
 const GgufFile::TensorInfo& GgufFile::tensor(std::string_view tensor_name, const Shape& expected) const {

@@ -2,8 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,7 +15,7 @@
 namespace sae {
 
 /// A GGUF file (version 2 or 3, little-endian): metadata under names, then tensors of possibly quantised weights. The
-/// file is mapped, and texts and weights are views of it.
+/// file is mapped, and texts and weights are views of it; of the metadata only their places are kept.
 ///
 /// Everything that the file claims is checked when it is opened, before anything of the claimed size is made: counts
 /// against the bytes that are left, lengths, types, alignment, every tensor inside the file and none over another.
@@ -35,17 +34,14 @@ class GgufFile {
 
   const std::string& name() const { return file_.name(); }
   void forget_pages() const noexcept { file_.forget_pages(); }  ///< see MappedFile
-  bool has(std::string_view key) const { return metadata_.contains(key); }
-  /// Null where the key is missing.
-  const GgufValue* find(std::string_view key) const {
-    const auto found = metadata_.find(key);
-    return found == metadata_.end() ? nullptr : &found->second;
-  }
+  bool has(std::string_view key) const { return place_of(key).has_value(); }
+  /// Nothing where the key is missing.
+  std::optional<GgufValue> find(std::string_view key) const;
   /// These throw, naming the file and the key, where the key is missing or of another kind.
   int64_t integer(std::string_view key) const;
   double number(std::string_view key) const;  ///< an integer counts as a number
   std::string_view text(std::string_view key) const;
-  const std::vector<std::string_view>& texts(std::string_view key) const;
+  std::vector<std::string_view> texts(std::string_view key) const;
   std::vector<double> numbers(std::string_view key) const;  ///< a list of any number type
   /// The default where the key is missing; still throws where it is of another kind.
   int64_t integer_or(std::string_view key, int64_t preset) const;
@@ -64,14 +60,16 @@ class GgufFile {
   void read_metadata(GgufHeader& header, uint64_t count);
   void read_tensor_table(GgufHeader& header, uint64_t count);
   void place_tensors(uint64_t data_begin);
-  const GgufValue& value(std::string_view key) const;
+  void check_names(const GgufHeader& header);
+  std::string_view key_at(uint64_t place) const;
+  std::optional<uint64_t> place_of(std::string_view key) const;
   template <class T>
-  const T& expect(std::string_view key, const char* kind) const;
+  T expect(std::string_view key, const char* kind) const;
 
   MappedFile file_;
-  std::map<std::string_view, GgufValue, std::less<>> metadata_;
+  std::vector<uint64_t> metadata_;  // where entries begin, by their keys
   std::vector<TensorInfo> tensors_;
-  std::map<std::string_view, size_t, std::less<>> places_;
+  std::vector<const TensorInfo*> by_name_;
   uint64_t alignment_ = 32;
 };
 

@@ -104,15 +104,18 @@ bool GgufHeader::truth(std::string_view key) {
   return byte == 1;
 }
 
-GgufValue GgufHeader::list(std::string_view key) {
+GgufValue GgufHeader::list(std::string_view key, bool keep_texts) {
   const uint64_t begin = at_;
   const auto kind = scalar<uint32_t>("the kind of a list");
   const auto number = scalar<uint64_t>("the length of a list");
   if (kind == string) {
     check_count(begin, "texts in a list", number, sizeof(uint64_t));
     GgufTexts result;
-    result.texts.reserve(number);
-    for (uint64_t i = 0; i < number; ++i) result.texts.push_back(text("a text of a list"));
+    if (keep_texts) result.texts.reserve(number);
+    for (uint64_t i = 0; i < number; ++i) {
+      const std::string_view one = text("a text of a list");
+      if (keep_texts) result.texts.push_back(one);
+    }
     return result;
   }
   const int64_t size = bytes_of(kind);
@@ -123,7 +126,9 @@ GgufValue GgufHeader::list(std::string_view key) {
   return GgufNumbers{kind, bytes_.subspan(at_ - bytes, bytes)};
 }
 
-GgufValue GgufHeader::value(uint32_t kind, std::string_view key) {
+GgufValue GgufHeader::entry(bool keep_texts) {
+  const std::string_view key = this->key();
+  const auto kind = scalar<uint32_t>("the kind of a value");
   switch (kind) {
     case u8:
       return static_cast<int64_t>(scalar<uint8_t>("a value"));
@@ -155,7 +160,7 @@ GgufValue GgufHeader::value(uint32_t kind, std::string_view key) {
     case string:
       return text("a text");
     case array:
-      return list(key);
+      return list(key, keep_texts);
     default:
       refuse(at_ - sizeof(uint32_t), "'{}' has a value of kind {}, which the format does not have", key, kind);
   }

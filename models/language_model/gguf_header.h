@@ -35,7 +35,10 @@ using GgufValue = std::variant<bool, int64_t, double, std::string_view, GgufText
 /// and reason where it does not.
 class GgufHeader {
  public:
-  explicit GgufHeader(const MappedFile& file) : file_(file), bytes_(file.bytes()) {}
+  /// Of a tensor's or a key's name; the format allows 64 bytes for the one and this for the other.
+  static constexpr uint64_t longest_name = 65535;
+
+  explicit GgufHeader(const MappedFile& file, uint64_t begin = 0) : file_(file), bytes_(file.bytes()), at_(begin) {}
 
   uint64_t offset() const { return at_; }
   uint64_t left() const { return bytes_.size() - at_; }
@@ -56,18 +59,23 @@ class GgufHeader {
   std::string_view text(const char* what, uint64_t longest = std::numeric_limits<uint64_t>::max());
   /// A count of things that take at least `bytes_each` bytes, so that no count is believed that the file cannot hold.
   uint64_t count(const char* what, uint64_t bytes_each);
-  /// The value of metadata `key`, of one of the format's kinds.
-  GgufValue value(uint32_t kind, std::string_view key);
+  /// The key at the beginning of an entry of the metadata.
+  std::string_view key() { return text("a metadata key", longest_name); }
+  /// The value of such an entry, of one of the format's kinds.
+  GgufValue entry() { return entry(true); }
+  /// Checks an entry and goes on behind it.
+  void pass_entry() { entry(false); }
 
  private:
   void need(uint64_t bytes, const char* what) const;
   void check_count(uint64_t begin, const char* what, uint64_t number, uint64_t bytes_each) const;
   bool truth(std::string_view key);
-  GgufValue list(std::string_view key);
+  GgufValue entry(bool keep_texts);
+  GgufValue list(std::string_view key, bool keep_texts);
 
   const MappedFile& file_;
   std::span<const std::byte> bytes_;
-  uint64_t at_ = 0;
+  uint64_t at_;
 };
 
 }  // namespace sae

@@ -33,13 +33,13 @@ class GgufModel final : public ModelFile {
 
  protected:
   std::optional<Setting> find_setting(std::string_view setting) const override {
-    const GgufValue* value = file_.find(setting_name(setting));
-    if (value == nullptr) return std::nullopt;
-    if (const auto* truth = std::get_if<bool>(value)) return *truth;
-    if (const auto* whole = std::get_if<int64_t>(value)) return *whole;
-    if (const auto* real = std::get_if<double>(value)) return *real;
-    if (const auto* text = std::get_if<std::string_view>(value)) return std::string(*text);
-    if (const auto* list = std::get_if<GgufTexts>(value)) {
+    const std::optional<GgufValue> value = file_.find(setting_name(setting));
+    if (!value.has_value()) return std::nullopt;
+    if (const auto* truth = std::get_if<bool>(&*value)) return *truth;
+    if (const auto* whole = std::get_if<int64_t>(&*value)) return *whole;
+    if (const auto* real = std::get_if<double>(&*value)) return *real;
+    if (const auto* text = std::get_if<std::string_view>(&*value)) return std::string(*text);
+    if (const auto* list = std::get_if<GgufTexts>(&*value)) {
       return std::vector<std::string>(list->texts.begin(), list->texts.end());
     }
     fail("{} is a list of numbers, which is not supported there", where(setting));

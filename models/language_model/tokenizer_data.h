@@ -64,13 +64,16 @@ int32_t find_end_of_text(const std::vector<Token>& tokens, int32_t preset);
 /// Turns merges written as texts into rules.
 class MergeReader {
  public:
-  /// `ids` finds the vocabulary's spellings.
-  MergeReader(std::string source, const std::unordered_map<std::string_view, int32_t>& ids)
-      : source_(std::move(source)), ids_(ids) {}
+  /// `ids` finds the vocabulary's spellings; room is made for `expected` merges.
+  MergeReader(std::string source, const std::unordered_map<std::string_view, int32_t>& ids, size_t expected = 0)
+      : source_(std::move(source)), ids_(ids) {
+    rules_.reserve(expected);
+  }
 
   /// "left right". Throws where a part, or the two together, is no token.
   void add(std::string_view line);
   void add(std::string_view left, std::string_view right);
+  size_t count() const { return rules_.size(); }
   /// Throws where there are none.
   std::vector<MergeRule> take();
 

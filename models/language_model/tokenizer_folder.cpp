@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <filesystem>
-#include <memory>
+#include <memory_resource>
 
 #include "engine/error.h"
 #include "engine/files/json.h"
@@ -80,7 +82,7 @@ class FolderReader {
 
   void read_tokenizer_json() {
     data_.source = path("tokenizer.json");
-    json_ = Json::read(data_.source);
+    json_ = read_settings();
     const Json model = json_.at("model");
     CHECK(text_or(model, "type", "BPE") == "BPE", "{}: a tokenizer of type '{}' is not supported; supported: BPE",
           data_.source, model.at("type").text());
@@ -91,24 +93,44 @@ class FolderReader {
     read_normalizer();
     read_pre_tokenizer();
     data_.whole_words = flag(model, "ignore_merges", false) && data_.merges == TokenMerges::of_bytes;
-    added_ = json_.has("added_tokens") ? json_.at("added_tokens") : Json::array();
-    vocabulary_ = model.at("vocab");
-    read_vocabulary(flag(model, "byte_fallback", false));
-    if (given(model, "unk_token")) data_.unknown = find(model.at("unk_token").text());
-    const Json lines = model.at("merges");
-    MergeReader merges(data_.source, ids_);
-    for (int64_t i = 0; i < lines.size(); ++i) {
-      const Json line = lines.at(i);
-      if (line.is_text()) {
-        merges.add(line.text());
-      } else {
-        CHECK(line.size() == 2, "{}: merge {} has {} parts", data_.source, i, line.size());
-        const Json left = line.at(0), right = line.at(1);
-        merges.add(left.text(), right.text());
-      }
-    }
-    data_.rules = merges.take();
+    read_lists(model);
     read_post_processor();
+  }
+
+  /// The parts of tokenizer.json that are long. The file is walked once for each, so that their order does not matter.
+  enum Part : size_t { vocabulary_part, merges_part, added_part, part_count };
+  template <class Take>
+  Json walk(Take&& take) {
+    return Json::read(data_.source, {{"model/vocab", "model/merges", "added_tokens"}, std::forward<Take>(take)});
+  }
+
+  /// What the file says but for its vocabulary and merges, which are counted.
+  Json read_settings() {
+    return walk([&](size_t part, const std::string&, const Json& item) {
+      ++listed_[part];
+      if (part == added_part) note_added(item, item.at("id").integer());
+    });
+  }
+
+  void read_lists(const Json& model) {
+    CHECK(model.at("vocab").is_object() && model.at("merges").is_array(),
+          "{}: expected an object 'vocab' and an array 'merges'", data_.source);
+    const bool byte_fallback = flag(model, "byte_fallback", false);
+    begin_vocabulary(listed_[vocabulary_part]);
+    walk([&](size_t part, const std::string& spelling, const Json& id) {
+      if (part == vocabulary_part) add_token(spelling, id.integer(), byte_fallback);
+    });
+    add_noted();
+    if (given(model, "unk_token")) data_.unknown = find(model.at("unk_token").text());
+    MergeReader reader(data_.source, ids_, listed_[merges_part]);
+    walk([&](size_t part, const std::string&, const Json& line) {
+      if (part != merges_part) return;
+      if (line.is_text()) return reader.add(line.text());
+      CHECK(line.size() == 2, "{}: merge {} has {} parts", data_.source, reader.count(), line.size());
+      const Json left = line.at(0), right = line.at(1);
+      reader.add(left.text(), right.text());
+    });
+    data_.rules = reader.take();
   }
 
   void read_normalizer() {
@@ -196,15 +218,20 @@ class FolderReader {
           path("tokenizer_config.json"), kind);
     data_.pre_tokenizer = kind.starts_with("GPT2") ? "gpt-2" : "qwen2";
     data_.compose = kind.starts_with("Qwen2");
-    vocabulary_ = Json::read(data_.source);
-    added_ = Json::array();
+    const Json all =
+        Json::read(data_.source, {{""}, [&](size_t, const std::string&, const Json&) { ++listed_[vocabulary_part]; }});
+    CHECK(all.is_object(), "{}: expected an object", data_.source);
     if (given(config_, "added_tokens_decoder")) {
       const Json decoder = config_.at("added_tokens_decoder");
       for (int64_t i = 0; i < decoder.size(); ++i) {
-        added_.push(decoder.at(i).set("id", Json::parse(decoder.key(i), path("tokenizer_config.json"))));
+        note_added(decoder.at(i), Json::parse(decoder.key(i), path("tokenizer_config.json")).integer());
       }
     }
-    read_vocabulary(false);
+    begin_vocabulary(listed_[vocabulary_part]);
+    Json::read(data_.source, {{""}, [&](size_t, const std::string& spelling, const Json& id) {
+                                add_token(spelling, id.integer(), false);
+                              }});
+    add_noted();
     for (const char* key : {"bos_token", "eos_token", "unk_token"}) {
       const int32_t id = id_in_config(key);
       if (id >= 0) data_.tokens[static_cast<size_t>(id)].kind = TokenKind::control;
@@ -250,63 +277,82 @@ class FolderReader {
 
   // ---- both
 
+  /// What an added token's entry says, noted until the vocabulary is there.
+  struct Added {
+    int64_t id;
+    std::string spelling;
+    bool special;
+    const char* unsupported;  // what it asks for, or null
+  };
+  void note_added(const Json& one, int64_t id) {
+    added_.push_back({id, one.at("content").text(), flag(one, "special", false), nullptr});
+    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
+      if (flag(one, key, false)) added_.back().unsupported = key;
+    }
+  }
+
+  void begin_vocabulary(size_t listed) {
+    listed_tokens_ = static_cast<int64_t>(listed + added_.size());
+    ids_.reserve(static_cast<size_t>(listed_tokens_));
+    data_.tokens.reserve(static_cast<size_t>(listed_tokens_));
+  }
+
   /// Makes room for a token. Ids may leave gaps, but a vocabulary is no larger than twice what the file lists.
-  Token& token_at(int64_t id, std::string_view spelling, int64_t listed) {
-    CHECK(0 <= id && id < 2 * listed, "{}: token '{}' has the id {}, but the file lists {} tokens", data_.source,
-          spelling, id, listed);
+  Token& token_at(int64_t id, std::string_view spelling) {
+    CHECK(0 <= id && id < 2 * listed_tokens_, "{}: token '{}' has the id {}, but the file lists {} tokens",
+          data_.source, spelling, id, listed_tokens_);
     if (id >= static_cast<int64_t>(data_.tokens.size())) {
       data_.tokens.resize(static_cast<size_t>(id) + 1, Token{"", TokenKind::unused, 0});
     }
     return data_.tokens[static_cast<size_t>(id)];
   }
 
-  void read_vocabulary(bool byte_fallback) {
-    const int64_t listed = vocabulary_.size() + added_.size();
-    ids_.reserve(static_cast<size_t>(listed));
-    for (int64_t i = 0; i < vocabulary_.size(); ++i) {
-      const std::string& spelling = vocabulary_.key(i);
-      const int64_t id = vocabulary_.at(i).integer();
-      Token& token = token_at(id, spelling, listed);
-      CHECK(token.kind == TokenKind::unused, "{}: token '{}' has the id {}, as another has", data_.source, spelling,
-            id);
-      ids_.emplace(spelling, static_cast<int32_t>(id));
-      token.kind = TokenKind::normal;
-      const int byte = byte_fallback ? unspell_byte_token(spelling) : -1;
-      if (byte >= 0) {
-        token.kind = TokenKind::byte;
-        token.text = std::string(1, static_cast<char>(byte));
-      } else if (data_.merges == TokenMerges::of_bytes) {
-        if (!unspell_bytes(spelling, token.text)) token.text = spelling;
-      } else {
-        token.text = unspell_spaces(spelling);
-      }
-    }
-    for (int64_t i = 0; i < added_.size(); ++i) {
-      const Json one = added_.at(i);
-      read_added(one, one.at("content").text(), listed);
+  /// False where that spelling has an id already.
+  bool keep_spelling(std::string_view spelling, int64_t id) {
+    auto* kept = static_cast<char*>(spellings_.allocate(spelling.size(), 1));
+    std::memcpy(kept, spelling.data(), spelling.size());
+    return ids_.emplace(std::string_view(kept, spelling.size()), static_cast<int32_t>(id)).second;
+  }
+
+  void add_token(std::string_view spelling, int64_t id, bool byte_fallback) {
+    Token& token = token_at(id, spelling);
+    CHECK(token.kind == TokenKind::unused, "{}: token '{}' has the id {}, as another has", data_.source, spelling, id);
+    CHECK(keep_spelling(spelling, id), "{}: the key \"{}\" is given twice in one object", data_.source, spelling);
+    token.kind = TokenKind::normal;
+    const int byte = byte_fallback ? unspell_byte_token(spelling) : -1;
+    if (byte >= 0) {
+      token.kind = TokenKind::byte;
+      token.text = std::string(1, static_cast<char>(byte));
+    } else if (data_.merges == TokenMerges::of_bytes) {
+      if (!unspell_bytes(spelling, token.text)) token.text = spelling;
+    } else {
+      token.text = unspell_spaces(spelling);
     }
   }
 
-  void read_added(const Json& one, const std::string& spelling, int64_t listed) {
-    const int64_t id = one.at("id").integer();
-    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-      CHECK(!flag(one, key, false), "{}: the added token '{}' with '{}' is not supported", data_.source, spelling, key);
+  void add_noted() {
+    for (const auto& [id, spelling, special, unsupported] : added_) {
+      CHECK(unsupported == nullptr, "{}: the added token '{}' with '{}' is not supported", data_.source, spelling,
+            unsupported);
+      Token& token = token_at(id, spelling);
+      CHECK(token.kind == TokenKind::unused || find(spelling) == id,
+            "{}: the added token '{}' has the id {}, as another has", data_.source, spelling, id);
+      if (find(spelling) < 0) keep_spelling(spelling, id);
+      token.kind = special ? TokenKind::control : TokenKind::user_defined;
+      token.text = data_.merges == TokenMerges::of_bytes ? spelling : unspell_spaces(spelling);
     }
-    Token& token = token_at(id, spelling, listed);
-    CHECK(token.kind == TokenKind::unused || find(spelling) == id,
-          "{}: the added token '{}' has the id {}, as another has", data_.source, spelling, id);
-    added_spellings_.push_back(std::make_unique<std::string>(spelling));
-    ids_.emplace(*added_spellings_.back(), static_cast<int32_t>(id));
-    token.kind = flag(one, "special", false) ? TokenKind::control : TokenKind::user_defined;
-    token.text = data_.merges == TokenMerges::of_bytes ? spelling : unspell_spaces(spelling);
+    std::vector<Added>().swap(added_);
   }
 
   std::string folder_;
   TokenizerData data_;
   bool spaces_are_marked_ = false;
-  Json config_, json_, added_, vocabulary_;  // ids_ has views of the last
+  Json config_, json_;
+  std::array<size_t, part_count> listed_{};  // items of each part
+  int64_t listed_tokens_ = 0;
+  std::vector<Added> added_;
+  std::pmr::monotonic_buffer_resource spellings_;  // of which ids_ has views
   std::unordered_map<std::string_view, int32_t> ids_;
-  std::vector<std::unique_ptr<std::string>> added_spellings_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace sae {
 namespace {
 
 void read_tokens(const GgufFile& file, TokenizerData& data) {
-  const std::vector<std::string_view>& spellings = file.texts("tokenizer.ggml.tokens");
+  const std::vector<std::string_view> spellings = file.texts("tokenizer.ggml.tokens");
   std::vector<double> kinds, scores;
   if (file.has("tokenizer.ggml.token_type")) kinds = file.numbers("tokenizer.ggml.token_type");
   CHECK(kinds.empty() || kinds.size() == spellings.size(), "{}: {} tokens, but {} token types", file.name(),
@@ -49,12 +49,13 @@ void read_tokens(const GgufFile& file, TokenizerData& data) {
 }
 
 void read_merges(const GgufFile& file, TokenizerData& data) {
-  const std::vector<std::string_view>& spellings = file.texts("tokenizer.ggml.tokens");
+  const std::vector<std::string_view> spellings = file.texts("tokenizer.ggml.tokens");
   std::unordered_map<std::string_view, int32_t> ids;
   ids.reserve(spellings.size());
   for (size_t id = 0; id < spellings.size(); ++id) ids.emplace(spellings[id], static_cast<int32_t>(id));
-  MergeReader merges(file.name(), ids);
-  for (const std::string_view line : file.texts("tokenizer.ggml.merges")) merges.add(line);
+  const std::vector<std::string_view> lines = file.texts("tokenizer.ggml.merges");
+  MergeReader merges(file.name(), ids, lines.size());
+  for (const std::string_view line : lines) merges.add(line);
   data.rules = merges.take();
 }
 

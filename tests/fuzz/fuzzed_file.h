@@ -45,12 +45,17 @@ inline void on_release(const volatile void* pointer) {
   const size_t size = __sanitizer_get_allocated_size(pointer);
   live -= size < live ? size : live;
 }
+/// Once, whatever is read: a hook that is installed again is called twice.
+inline bool count_allocations() {
+  static const bool hooked = __sanitizer_install_malloc_and_free_hooks(on_allocation, on_release) != 0;
+  return hooked;
+}
 
 /// Calls `read`, which may throw Error and nothing else, and may at no time hold more than `factor` times the input
-/// and `fixed` bytes.
+/// and, whatever that is, `fixed` bytes: error texts, compiled patterns, a part of the file as a tree.
 template <class Read>
 void try_reading(size_t size, size_t factor, size_t fixed, Read&& read) {
-  static const bool hooked = __sanitizer_install_malloc_and_free_hooks(on_allocation, on_release) != 0;
+  const bool hooked = count_allocations();
   live = most = 0;
   counts = true;
   try {
@@ -61,6 +66,10 @@ void try_reading(size_t size, size_t factor, size_t fixed, Read&& read) {
   if (!hooked || most > factor * size + fixed) {
     std::fprintf(stderr, "%zu bytes of input took %zu bytes of memory\n", size, most);
     std::abort();
+  }
+  if (std::getenv("SAE_FUZZ_REPORT") != nullptr) {
+    std::fprintf(stderr, "%zu bytes of input took %.2f times as much, of %zu\n", size,
+                 static_cast<double>(most) / static_cast<double>(size), factor);
   }
 }
 

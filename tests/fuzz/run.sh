@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets with clang and lets each read a million inputs, or as many as are asked for.
+# Builds the fuzz targets with clang and lets each read large inputs made to take memory (large_inputs.py), and then a
+# million that libFuzzer makes up, or as many as are asked for. SAE_FUZZ_REPORT=1 prints what each input took.
 #
 #   tests/fuzz/run.sh [--runs N] [TARGET...]     targets: gguf safetensors json tokenizer
 #
@@ -11,7 +12,7 @@ targets=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --runs) runs="${2:?run.sh: --runs needs a number}"; shift ;;
-    -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
     gguf | safetensors | json | tokenizer) targets+=("$1") ;;
     *) echo "run.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   esac
@@ -21,7 +22,9 @@ done
 
 cmake -S . -B build-fuzz -G Ninja -DSAE_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ -DSAE_ONEDNN=OFF >/dev/null
 cmake --build build-fuzz --target fuzz
+python3 tests/fuzz/large_inputs.py build-fuzz/fuzz/large
 for target in "${targets[@]}"; do
+  "build-fuzz/fuzz/fuzz_$target" -timeout=60 -rss_limit_mb=2048 build-fuzz/fuzz/large/"$target"/*
   folder="build-fuzz/fuzz/inputs-$target"
   mkdir -p "$folder"
   dictionary=()

@@ -35,6 +35,45 @@ TEST(Json, ReadsEveryKindOfValue) {
   EXPECT_FALSE(json.has("third"));
 }
 
+TEST(Json, StreamsTheItemsOfNamedPartsAndKeepsTheRest) {
+  const std::string text =
+      R"({"a": {"list": [1, [2, 3]], "map": {"x": "y", "z": {}}}, "list": [4], "b": [{"list": [5]}]})";
+  std::vector<std::string> taken;
+  const Json::Stream stream = {{"a/list", "a/map", "b/list"},
+                               [&](size_t place, const std::string& key, const Json& item) {
+                                 taken.push_back(std::to_string(place) + key + item.dump());
+                               }};
+  EXPECT_EQ(Json::parse(text, "file.json", stream).dump(),
+            R"({"a":{"list":[],"map":{}},"list":[4],"b":[{"list":[5]}]})");
+  EXPECT_THAT(taken, ElementsAre("01", "0[2,3]", "1x\"y\"", "1z{}"));
+  taken.clear();
+  const Json::Stream nested = {{"", "a"}, stream.take};
+  EXPECT_EQ(Json::parse(R"({"a": [1], "b": 2})", "file.json", nested).dump(), "{}");
+  EXPECT_THAT(taken, ElementsAre("11", "0a[]", "0b2"));
+}
+
+TEST(Json, AStreamKnowsPlacesAndLimits) {
+  const auto text_of = [](size_t, const std::string&, const Json& item) { item.text(); };
+  EXPECT_THAT(
+      [&] {
+        Json::parse(R"({"a": {"b": {"c": 1}}})", "file.json", {{"a/b"}, text_of});
+      },
+      ThrowsMessage<Error>(HasSubstr("file.json: a b c expected text, got an integer")));
+  const auto ignore = [](size_t, const std::string&, const Json&) {};
+  const std::string long_list = R"({"a": [0, 0, 0, 0, 0, 0], "b": [0, 0, 0]})";
+  EXPECT_NO_THROW(Json::parse(long_list, "file.json", {{"a"}, ignore, 6}));
+  EXPECT_THAT(
+      [&] {
+        Json::parse(long_list, "file.json", {{"a"}, ignore, 5});
+      },
+      ThrowsMessage<Error>(HasSubstr("file.json: b more than 5 values")));
+  EXPECT_THAT(
+      [&] {
+        Json::parse(long_list, "file.json", {{""}, ignore, 6});
+      },
+      ThrowsMessage<Error>(HasSubstr("file.json: a more than 6 values")));
+}
+
 TEST(Json, AChildOutlivesItsTree) {
   const Json child = parse(R"({"a": {"b": "kept"}})").at("a").at("b");
   EXPECT_EQ(child.text(), "kept");

@@ -177,6 +177,9 @@ TEST_F(Safetensors, RefusesFalseHeaders) {
       {R"({"a":7})", 0, "expected an object"},
       {R"({"__metadata__":{"k":7}})", 0, "__metadata__ k expected text, got an integer"},
       {R"({"__metadata__":"k"})", 0, "expected an object"},
+      {R"({"__metadata__":[]})", 0, "expected an object"},
+      {R"({"__metadata__":{"k":"v"},"__metadata__":{}})", 0, "expected an object, once"},
+      {R"({"__metadata__":{"k":"v","k":"w"}})", 0, "\"k\" is given twice"},
       {R"({} {})", 0, "not valid JSON"},
   };
   for (const Hostile& hostile : cases) {
