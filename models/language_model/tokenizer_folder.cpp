@@ -97,7 +97,7 @@ class FolderReader {
     read_post_processor();
   }
 
-  /// The parts of tokenizer.json that are long. The file is walked once for each, so that their order does not matter.
+  /// The parts of tokenizer.json that are long.
   enum Part : size_t { vocabulary_part, merges_part, added_part, part_count };
   template <class Take>
   Json walk(Take&& take) {
@@ -107,6 +107,7 @@ class FolderReader {
   /// What the file says but for its vocabulary and merges, which are counted.
   Json read_settings() {
     return walk([&](size_t part, const std::string&, const Json& item) {
+      if (part == merges_part && listed_[part] == 0) merges_come_first_ = listed_[vocabulary_part] == 0;
       ++listed_[part];
       if (part == added_part) note_added(item, item.at("id").integer());
     });
@@ -116,21 +117,26 @@ class FolderReader {
     CHECK(model.at("vocab").is_object() && model.at("merges").is_array(),
           "{}: expected an object 'vocab' and an array 'merges'", data_.source);
     const bool byte_fallback = flag(model, "byte_fallback", false);
-    begin_vocabulary(listed_[vocabulary_part]);
-    walk([&](size_t part, const std::string& spelling, const Json& id) {
-      if (part == vocabulary_part) add_token(spelling, id.integer(), byte_fallback);
-    });
-    add_noted();
-    if (given(model, "unk_token")) data_.unknown = find(model.at("unk_token").text());
     MergeReader reader(data_.source, ids_, listed_[merges_part]);
-    walk([&](size_t part, const std::string&, const Json& line) {
-      if (part != merges_part) return;
+    const auto add_merge = [&](const Json& line) {
+      if (reader.count() == 0) add_noted();
       if (line.is_text()) return reader.add(line.text());
       CHECK(line.size() == 2, "{}: merge {} has {} parts", data_.source, reader.count(), line.size());
       const Json left = line.at(0), right = line.at(1);
       reader.add(left.text(), right.text());
+    };
+    begin_vocabulary(listed_[vocabulary_part]);
+    walk([&](size_t part, const std::string& spelling, const Json& item) {
+      if (part == vocabulary_part) add_token(spelling, item.integer(), byte_fallback);
+      if (part == merges_part && !merges_come_first_) add_merge(item);
     });
+    if (merges_come_first_) {
+      walk([&](size_t part, const std::string&, const Json& item) {
+        if (part == merges_part) add_merge(item);
+      });
+    }
     data_.rules = reader.take();
+    if (given(model, "unk_token")) data_.unknown = find(model.at("unk_token").text());
   }
 
   void read_normalizer() {
@@ -349,6 +355,7 @@ class FolderReader {
   bool spaces_are_marked_ = false;
   Json config_, json_;
   std::array<size_t, part_count> listed_{};  // items of each part
+  bool merges_come_first_ = false;
   int64_t listed_tokens_ = 0;
   std::vector<Added> added_;
   std::pmr::monotonic_buffer_resource spellings_;  // of which ids_ has views
