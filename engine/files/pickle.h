@@ -35,7 +35,7 @@ struct Pickle {
   /// Keys whose values are of no such kind (None, lists, ...).
   std::vector<std::string> others;
 
-  /// `place` names the file and member in messages. Memory stays within some 300 times the length of the input.
+  /// `place` names the file and member in messages. Memory stays within some 700 times the length of the input.
   static Pickle parse(std::span<const std::byte> bytes, const std::string& place);
 };
 

@@ -12,7 +12,7 @@ namespace sae {
 namespace {
 
 constexpr std::string_view pickle_name = "data.pkl";
-constexpr int64_t longest_pickle = 256 << 10;  // real ones take some kilobytes; reading takes some 300 bytes for each
+constexpr int64_t longest_pickle = 256 << 10;  // real ones take some kilobytes; reading takes some 700 bytes for each
 
 struct StorageType {
   std::string_view name;

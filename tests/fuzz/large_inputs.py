@@ -96,7 +96,8 @@ def main():
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     inputs = {"safetensors": safetensors_inputs(), "tokenizer": tokenizer_inputs(), "gguf": gguf_inputs(),
-              "json": hostile_json(b"a").items()}
+              "json": hostile_json(b"a").items(),
+              "pickle": [("lists", b"]" * (2**20 + 1))]}  # empty lists, one more than a table that doubles has room for
     for target, files in inputs.items():
         folder = pathlib.Path(sys.argv[1]) / target
         folder.mkdir(parents=True, exist_ok=True)

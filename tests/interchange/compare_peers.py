@@ -62,8 +62,11 @@ def dictionary_learning():
     """The package's classes of dictionaries, without its __init__, which imports a framework for language models."""
     import types
 
-    folder = pathlib.Path(importlib.util.find_spec("dictionary_learning").submodule_search_locations[0])
-    for name, path in (("dictionary_learning", folder), ("dictionary_learning.trainers", folder / "trainers")):
+    places = {}
+    if "dictionary_learning" not in sys.modules:
+        folder = pathlib.Path(importlib.util.find_spec("dictionary_learning").submodule_search_locations[0])
+        places = {"dictionary_learning": folder, "dictionary_learning.trainers": folder / "trainers"}
+    for name, path in places.items():
         module = types.ModuleType(name)
         module.__path__ = [str(path)]
         sys.modules[name] = module
