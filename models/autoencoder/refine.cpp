@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 
 #include "engine/error.h"
 #include "engine/parallel.h"
+#include "engine/row_kernels.h"
 
 namespace sae {
 namespace {
@@ -28,18 +29,29 @@ struct LeastSquares {
     return largest > 0 ? 1 / largest : 0;
   }
 
+  /// Projected gradient descent with Nesterov's momentum, which is dropped whenever it leads uphill (O'Donoghue and
+  /// Candes 2015): the Gram matrices of many active latents are so ill-conditioned that plain descent is still far from
+  /// the minimum after thousands of steps.
   void solve(std::vector<double>& z, const RefineOptions& options) const {
     const double rate = step();
-    std::vector<double> next(active);
+    std::vector<double> ahead = z, next(active), slope(active);
+    double momentum = 1;
     for (int64_t iteration = 0; iteration < options.iterations; ++iteration) {
-      double moved = 0, largest = 0;
+      std::transform(against.begin(), against.end(), slope.begin(), std::negate<>());
+      for (size_t j = 0; j < active; ++j) {  // the matrix is symmetric: its rows are its columns
+        add_scaled(slope.data(), ahead[j], gram.data() + j * active, static_cast<int64_t>(active));
+      }
+      double moved = 0, largest = 0, uphill = 0;
       for (size_t i = 0; i < active; ++i) {
-        const double* row = gram.data() + i * active;
-        const double slope = std::inner_product(row, row + active, z.begin(), -against[i]);
-        next[i] = std::max(0.0, z[i] - rate * slope);
+        next[i] = std::max(0.0, ahead[i] - rate * slope[i]);
+        uphill += (ahead[i] - next[i]) * (next[i] - z[i]);
         moved = std::max(moved, std::abs(next[i] - z[i]));
         largest = std::max(largest, next[i]);
       }
+      const double following = uphill > 0 ? 1 : (1 + std::sqrt(1 + 4 * momentum * momentum)) / 2;
+      const double factor = uphill > 0 ? 0 : (momentum - 1) / following;
+      for (size_t i = 0; i < active; ++i) ahead[i] = next[i] + factor * (next[i] - z[i]);
+      momentum = following;
       z.swap(next);
       if (moved <= options.tolerance * largest) return;
     }
@@ -51,8 +63,9 @@ class RowRefiner {
   RowRefiner(const Autoencoder& autoencoder, const RefineOptions& options)
       : decoder_(autoencoder.decoder().value().data<float>()),
         pre_bias_(autoencoder.pre_bias().value().data<float>()),
-        width_(static_cast<size_t>(autoencoder.options().width)),
-        options_(options) {}
+        width_(autoencoder.options().width),
+        options_(options),
+        centred_(static_cast<size_t>(width_)) {}
 
   /// x: [width]; index, values: the row's stored entries.
   void refine(const float* x, const int32_t* index, float* values, int64_t stored) {
@@ -60,21 +73,16 @@ class RowRefiner {
     for (int64_t e = 0; e < stored; ++e) {
       if (values[e] > 0) active_.push_back(e);
     }
+    std::transform(x, x + width_, pre_bias_, centred_.begin(), std::minus<>());
     LeastSquares problem{active_.size(), std::vector<double>(active_.size() * active_.size()),
                          std::vector<double>(active_.size())};
     std::vector<double> z(active_.size());
     for (size_t i = 0; i < active_.size(); ++i) {
       const float* direction = row_of(index[active_[i]]);
       z[i] = static_cast<double>(values[active_[i]]);
-      for (size_t c = 0; c < width_; ++c) {
-        problem.against[i] +=
-            static_cast<double>(direction[c]) * (static_cast<double>(x[c]) - static_cast<double>(pre_bias_[c]));
-      }
+      problem.against[i] = static_cast<double>(dot(direction, centred_.data(), width_));
       for (size_t j = 0; j <= i; ++j) {
-        const float* other = row_of(index[active_[j]]);
-        double product = 0;
-        for (size_t c = 0; c < width_; ++c)
-          product += static_cast<double>(direction[c]) * static_cast<double>(other[c]);
+        const auto product = static_cast<double>(dot(direction, row_of(index[active_[j]]), width_));
         problem.gram[i * active_.size() + j] = problem.gram[j * active_.size() + i] = product;
       }
     }
@@ -83,12 +91,13 @@ class RowRefiner {
   }
 
  private:
-  const float* row_of(int32_t latent) const { return decoder_ + static_cast<size_t>(latent) * width_; }
+  const float* row_of(int32_t latent) const { return decoder_ + latent * width_; }
 
   const float* decoder_;   // [latents, width]
   const float* pre_bias_;  // [width]
-  size_t width_;
+  int64_t width_;
   const RefineOptions& options_;
+  std::vector<float> centred_;  // x - b_pre
   std::vector<int64_t> active_;
 };
 
