@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "engine/files/atomic_file.h"
@@ -20,6 +21,16 @@ std::string gnuplot_outputs(const std::string& name, const std::string& plot, in
       "set terminal svg size {1},{2} background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\n{3}\n"
       "set terminal pngcairo size {4},{5} font 'DejaVu Sans,14'\nset output '{0}.png'\n{3}\n",
       name, width, height, plot, width * 3 / 2, height * 3 / 2);
+}
+
+void PlotRange::add(double value) {
+  if (!(value > 0)) return;
+  lowest_ = std::min(lowest_, value);
+  highest_ = std::max(highest_, value);
+}
+
+std::string PlotRange::logarithmic() const {
+  return highest_ > 0 ? fmt::format("[{:.6g}:{:.6g}]", lowest_ / 1.2, highest_ * 1.2) : std::string("[1:10]");
 }
 
 void run_gnuplot(const std::string& path, const std::string& script) {

@@ -55,6 +55,14 @@ void check_subject(const std::string& path, const LoadedAutoencoder& loaded, con
         model.sizes().context);
 }
 
+LoadedAutoencoder load_autoencoder(const std::string& path, const SplitRows& rows) {
+  LoadedAutoencoder loaded = load_autoencoder(path, rows.device());
+  CHECK(loaded.autoencoder.options().width == rows.width(),
+        "{}: the autoencoder reads activations of width {}, those of {} have {}", path,
+        loaded.autoencoder.options().width, rows.store().folder(), rows.width());
+  return loaded;
+}
+
 std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths) {
   std::vector<std::string> found;
   for (const std::string& path : paths) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/files/activation_shard.h"
+#include "experiments/common/activation_data.h"
 #include "models/autoencoder/autoencoder_file.h"
 #include "models/language_model/language_model.h"
 
@@ -29,6 +30,9 @@ bool contexts_have_beginning(const StoreDescription& store);
 /// Throws, naming the file, where an autoencoder does not fit this model: other activations than the model's, another
 /// width, a block that the model does not have.
 void check_subject(const std::string& path, const LoadedAutoencoder& loaded, const LanguageModel& model);
+
+/// load_autoencoder, on the device of `rows`. Throws, naming the file, where it reads rows of another width.
+LoadedAutoencoder load_autoencoder(const std::string& path, const SplitRows& rows);
 
 /// The autoencoder files that the arguments name: a file is itself; a run's folder its autoencoder.safetensors; a
 /// sweep's folder those of runs/*, trials left out, by name. Throws where one names none.

@@ -55,22 +55,16 @@ std::string data_block(const std::string& name, const std::vector<PlotPoint>& po
   return text + "EOD\n";
 }
 
-/// A range that leaves room around the points, also around a single one.
-std::string padded_range(const std::vector<ResultRow>& rows, double ResultRow::*coordinate) {
-  double low = std::numeric_limits<double>::max(), high = 0;
-  for (const ResultRow& row : rows) {
-    if (!(row.*coordinate > 0)) continue;  // a logarithmic axis has no place for it
-    low = std::min(low, row.*coordinate);
-    high = std::max(high, row.*coordinate);
-  }
-  return high > 0 ? fmt::format("[{}:{}]", low / 1.2, high * 1.2) : std::string("[1:10]");
-}
-
 std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
   const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#17a2b8",
                                             "#d63384", "#6c757d", "#7a5c3e", "#e69f00", "#004d40", "#9acd32"};
   std::set<std::string> activations;
-  for (const ResultRow& row : rows) activations.insert(row.activation);
+  PlotRange l0, mse;
+  for (const ResultRow& row : rows) {
+    activations.insert(row.activation);
+    l0.add(row.l0);
+    mse.add(row.normalised_mse);
+  }
   const bool few = activations.size() - activations.count("pca") <= most_with_halves;
   std::string blocks, curves;
   bool hollow_explained = false;
@@ -112,12 +106,9 @@ std::string script(const std::string& path, const std::string& title, const std:
       "set title {2} noenhanced\nset xlabel 'L0 (mean number of active latents)'\n"
       "set ylabel 'normalised MSE (1 = predicting the mean)'\n"
       "set logscale xy\nset grid\nset key {6}\nset xrange {4}\nset yrange {5}\n"
-      "set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)\n"
-      "set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n"
-      "{3}",
-      name, blocks, gnuplot_quoted(title), gnuplot_outputs(name, "plot " + curves, 800, 560),
-      padded_range(rows, &ResultRow::l0), padded_range(rows, &ResultRow::normalised_mse),
-      few ? "top right" : "outside right top");
+      "set xtics {7}\nset ytics {8}\n{3}",
+      name, blocks, gnuplot_quoted(title), gnuplot_outputs(name, "plot " + curves, 800, 560), l0.logarithmic(),
+      mse.logarithmic(), few ? "top right" : "outside right top", l0_tics, mse_tics);
 }
 
 }  // namespace

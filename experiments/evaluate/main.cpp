@@ -4,9 +4,9 @@
 #include "engine/error.h"
 #include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
+#include "experiments/common/subject.h"
 #include "experiments/common/training_options.h"
 #include "experiments/common/training_run.h"
-#include "models/autoencoder/autoencoder_file.h"
 
 namespace {
 
@@ -24,7 +24,7 @@ int evaluate_saved(const Options& options) {
   CHECK(split == "train" || split == "validation" || split == "test",
         "--split: expected train, validation or test, got '{}'", split);
   const SplitRows& rows = split == "train" ? data.train : split == "validation" ? data.validation : data.test;
-  const LoadedAutoencoder loaded = load_autoencoder(options.get_text("sae"), *device);
+  const LoadedAutoencoder loaded = load_autoencoder(options.get_text("sae"), rows);
   const AutoencoderOptions& model = loaded.autoencoder.options();
   EncodeCounts counts;
   PassOptions how = encoder_precision(options);

@@ -37,9 +37,7 @@ int refine_all(const Options& options) {
   std::optional<DataStatistics> statistics;
   std::vector<Shrinkage> all;
   for (const std::string& path : paths) {
-    const LoadedAutoencoder loaded = load_autoencoder(path, *device);
-    CHECK(loaded.autoencoder.options().width == data.test.width(), "{}: reads a width of {}, the activations have {}",
-          path, loaded.autoencoder.options().width, data.test.width());
+    const LoadedAutoencoder loaded = load_autoencoder(path, data.test);
     CHECK(loaded.autoencoder.options().activation != Activation::sigmoid,
           "{}: all latents of sigmoid are active, so there is no choice to keep", path);
     const InputNormalisation how = loaded.autoencoder.options().normalisation;
@@ -60,7 +58,7 @@ int main(int argc, char** argv) {
   sae::Options options("refine_activations", description);
   options.positional("sae", "autoencoders: files, folders of runs, or a folder of compare_activations, trials left out")
       .text("data", "FOLDER", "activations, as harvest stores them")
-      .integer("rows", 8192, "N", "of the test split; 0: all")
+      .integer("rows", 0, "N", "of the test split, in stored order; 0: all")
       .text("output", "FOLDER", "where the results go")
       .flag("overwrite", "replace the results in --output")
       .integer("threads", 0, "N", "processor threads; 0: all");

@@ -47,15 +47,15 @@ Shrinkage measure_shrinkage(const std::string& name, const Autoencoder& autoenco
 }
 
 void write_shrinkage_csv(const std::string& path, const std::vector<Shrinkage>& all) {
-  std::string text = "name,activation,latents,k,penalty,rows,l0,nmse_before,nmse_after,mean_change,raised";
+  std::string text = "name,activation,latents,k,penalty,rows,l0,l0_after,nmse_before,nmse_after,mean_change,raised";
   for (size_t i = 0; i < bin_count; ++i) text += fmt::format(",from_{:.2f}", -1 + bin_width * static_cast<double>(i));
   text += "\n";
   for (const Shrinkage& one : all) {
-    text +=
-        fmt::format("{},{},{},{},{:.6g},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.6f}", one.name, name_of(one.model.activation),
-                    one.model.latents, facts_of(one.model.activation).chooses_k ? one.model.k : 0, one.model.penalty,
-                    one.before.rows, one.before.l0, one.before.normalised_mse, one.after.normalised_mse,
-                    one.mean_change, one.raised);
+    text += fmt::format("{},{},{},{},{:.6g},{},{:.4f},{:.4f},{:.6f},{:.6f},{:.6f},{:.6f}", one.name,
+                        name_of(one.model.activation), one.model.latents,
+                        facts_of(one.model.activation).chooses_k ? one.model.k : 0, one.model.penalty, one.before.rows,
+                        one.before.l0, one.after.l0, one.before.normalised_mse, one.after.normalised_mse,
+                        one.mean_change, one.raised);
     for (const double share : one.bins) text += fmt::format(",{:.6f}", share);
     text += "\n";
   }
@@ -63,10 +63,10 @@ void write_shrinkage_csv(const std::string& path, const std::vector<Shrinkage>& 
 }
 
 std::string shrinkage_table(const std::vector<Shrinkage>& all) {
-  std::string text = fmt::format("{:<28} {:>8} {:>8} {:>8} {:>12} {:>8}\n", "autoencoder", "L0", "NMSE", "refined",
+  std::string text = fmt::format("{:<30} {:>8} {:>8} {:>8} {:>12} {:>8}\n", "autoencoder", "L0", "NMSE", "refined",
                                  "mean change", "raised");
   for (const Shrinkage& one : all) {
-    text += fmt::format("{:<28} {:>8.2f} {:>8.4f} {:>8.4f} {:>+11.2f}% {:>7.1f}%\n", one.name, one.before.l0,
+    text += fmt::format("{:<30} {:>8.2f} {:>8.4f} {:>8.4f} {:>+11.2f}% {:>7.1f}%\n", one.name, one.before.l0,
                         one.before.normalised_mse, one.after.normalised_mse, 100 * one.mean_change, 100 * one.raised);
   }
   return text;
@@ -77,6 +77,12 @@ void draw_shrinkage(const std::string& path, const std::string& title, const std
   std::map<std::string, std::vector<const Shrinkage*>> curves;
   for (const Shrinkage& one : all) curves[std::string(name_of(one.model.activation))].push_back(&one);
   std::string blocks, errors, histograms;
+  PlotRange l0, mse;
+  for (const Shrinkage& one : all) {
+    l0.add(one.before.l0);
+    mse.add(one.before.normalised_mse);
+    mse.add(one.after.normalised_mse);
+  }
   size_t index = 0;
   for (auto& [activation, points] : curves) {
     std::sort(points.begin(), points.end(), [](const auto* a, const auto* b) { return a->before.l0 < b->before.l0; });
@@ -88,8 +94,8 @@ void draw_shrinkage(const std::string& path, const std::string& title, const std
       return std::abs(std::log(a->before.l0 / 32)) < std::abs(std::log(b->before.l0 / 32));
     });
     blocks += fmt::format("EOD\n$histogram{} << EOD\n", index);
-    for (size_t i = 0; i < bin_count; ++i) {
-      blocks += fmt::format("{} {}\n", -1 + bin_width * (static_cast<double>(i) + 0.5), middle.bins[i]);
+    for (size_t i = 0; i + 1 < bin_count; ++i) {  // the last holds everything above
+      blocks += fmt::format("{:.3f} {:.6g}\n", -1 + bin_width * (static_cast<double>(i) + 0.5), middle.bins[i]);
     }
     blocks += "EOD\n";
     const char* colour = colours[index % std::size(colours)];
@@ -105,13 +111,14 @@ void draw_shrinkage(const std::string& path, const std::string& title, const std
   const std::string name = std::filesystem::path(path).filename();
   const std::string plot = fmt::format(
       "set multiplot layout 1,2 title {} noenhanced\n"
-      "set logscale xy\nset xrange [*:*]\nset xlabel 'L0'\nset ylabel 'normalised MSE'\nplot {}\n"
-      "unset logscale\nset xrange [-1:1]\nset xlabel 'change of an active value when refined'\n"
-      "set ylabel 'share of the active values'\nplot {}\nunset multiplot",
-      gnuplot_quoted(title), errors, histograms);
-  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}set grid\nset key top right\n"
-                                "set xtics auto\nset ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1)\n{2}",
-                                name, blocks, gnuplot_outputs(name, plot, 1100, 480)));
+      "set logscale xy\nset xrange {}\nset yrange {}\nset xtics {}\nset ytics {}\n"
+      "set xlabel 'L0 (mean number of active latents)'\nset ylabel 'normalised MSE'\nplot {}\n"
+      "unset logscale\nset xrange [-1:2]\nset yrange [0:*]\nset xtics 0.5\nset ytics auto\n"
+      "set xlabel 'refined / encoded - 1 of an active value'\n"
+      "set ylabel 'share of the active values, in steps of {}'\nplot {}\nunset multiplot",
+      gnuplot_quoted(title), l0.logarithmic(), mse.logarithmic(), l0_tics, mse_tics, errors, bin_width, histograms);
+  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}set grid\nset key top right\n{2}", name,
+                                blocks, gnuplot_outputs(name, plot, 1100, 480)));
 }
 
 }  // namespace sae

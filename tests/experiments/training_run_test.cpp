@@ -3,64 +3,25 @@
 #include <csignal>
 #include <filesystem>
 
-#include "engine/files/activation_writer.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/training_memory.h"
 #include "experiments/compare_activations/principal_components.h"
 #include "experiments/train/fine_tuning.h"
 #include "models/autoencoder/autoencoder_file.h"
+#include "tests/experiments/synthetic_store.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
 
 namespace sae {
 namespace {
 
-constexpr int64_t width = 16, context = 8;
-
-/// Sparse mixtures of hidden directions plus a constant offset, with a sink at position 0 of every context.
-void write_split(const std::string& folder, const std::string& split, int64_t contexts, uint64_t seed) {
-  const auto device = Device::open(DeviceKind::cpu);
-  const Tensor hidden = testing::random_tensor(*device, {40, width}, Dtype::f32, 1);
-  ActivationWriter writer(folder + "/" + split,
-                          {.model = "Test model",
-                           .layer = 3,
-                           .site = "resid_post",
-                           .split = split,
-                           .width = width,
-                           .context_length = context},
-                          IfStoreExists::refuse);
-  for (int64_t c = 0; c < contexts; ++c) {
-    const Philox random(seed, static_cast<uint64_t>(c));
-    std::vector<float> rows(static_cast<size_t>(context * width), 1.0f);
-    std::vector<int32_t> tokens(context);
-    std::vector<uint16_t> positions(context);
-    std::vector<int32_t> documents(context, static_cast<int32_t>(c));
-    for (int64_t p = 0; p < context; ++p) {
-      const auto at = static_cast<size_t>(p);
-      positions[at] = static_cast<uint16_t>(p);
-      tokens[at] = static_cast<int32_t>(random.word(static_cast<uint64_t>(p)) % 100);
-      for (uint64_t j = 0; j < 3; ++j) {
-        const uint64_t draw = 100 + static_cast<uint64_t>(p) * 8 + j;
-        const auto feature = static_cast<int64_t>(random.below(draw, 40));
-        const float strength = 2 + static_cast<float>(std::abs(random.normal(draw)));
-        for (int64_t i = 0; i < width; ++i) {
-          rows[at * width + static_cast<size_t>(i)] += strength * hidden.data<float>()[feature * width + i];
-        }
-      }
-      if (p == 0) rows[4] = 30000;
-    }
-    writer.append(rows, tokens, positions, documents);
-  }
-  writer.finish();
-}
+constexpr int64_t width = testing::synthetic_width, context = testing::synthetic_context;
 
 class TrainingRun : public testing::CpuTest {
  protected:
   TrainingRun() {
     const std::string folder = path("data");
-    write_split(folder, "train", 400, 1);
-    write_split(folder, "validation", 60, 2);
-    write_split(folder, "test", 60, 3);
+    testing::write_synthetic_store(folder);
     data_.emplace(folder, RowFilter{.skip_positions = 1, .skip_tokens = {}, .max_norm_multiple = 10}, device_);
     context_.emplace(make_context(*data_, 0, device_));
   }
