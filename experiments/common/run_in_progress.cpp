@@ -33,6 +33,10 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("clip_norm", t.clip_norm).set("mse_scale", t.mse_scale).set("seed", t.seed);
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
   json.set("scoring", name_of(t.scoring)).set("fused", t.fused);
+  // What is left out where it is as usual, so that older runs are still found.
+  if (plan.encoder_start == EncoderStart::random) json.set("encoder_start", "random");
+  if (t.freeze_encoder_bias) json.set("freeze_encoder_bias", true);
+  if (t.free_decoder_norm) json.set("free_decoder_norm", true);
   if (m.normalisation != InputNormalisation::centred_unit_norm) {
     json.set("input_normalisation", name_of(m.normalisation));
   }
@@ -104,7 +108,7 @@ const std::string& note(const Metadata& notes, const std::string& key, const std
 
 /// A copy of the weights to begin with: the optimiser writes into them.
 Autoencoder initial_weights(const RunContext& context, const RunPlan& plan) {
-  if (!plan.start) return Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed);
+  if (!plan.start) return Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed, plan.encoder_start);
   std::vector<Tensor> tensors;
   for (const Parameter* parameter : plan.start->parameters()) {
     tensors.push_back(parameter->value().to(context.device).clone());

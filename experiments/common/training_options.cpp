@@ -11,16 +11,16 @@
 
 namespace sae {
 
-void declare_training_options(Options& options) {
+void declare_training_options(Options& options, const TrainingPresets& presets) {
   options.group("Model")
-      .integer("latents", 4096, "N", "latents of the autoencoder")
+      .integer("latents", presets.latents, "N", "latents of the autoencoder")
       .integer("k-aux", "N",
                "dead latents that model the error (AuxK, where k is chosen); 0 switches it off "
                "[default: the power of two nearest to half the width]")
       .number("bandwidth", 0.5, "MULTIPLE",
               "width of the kernel around jumprelu's thresholds, over the spread of the pre-activations at the start")
       .group("Training")
-      .integer("batch-size", 1024, "N", "rows in a step")
+      .integer("batch-size", presets.batch_size, "N", "rows in a step")
       .integer("tokens", "N",
                "rows to train on in all; more than the store holds means further passes [default: one pass]")
       .integer("seed", 0, "N", "seed of the initialisation and of the order of the rows")

@@ -5,11 +5,16 @@
 
 namespace sae {
 
-/// The options that `train` and `compare_activations` share: --latents, --batch-size, --k-aux, --dead-after,
+/// Defaults that a program may want otherwise.
+struct TrainingPresets {
+  int64_t latents = 4096, batch_size = 1024;
+};
+
+/// The options that programs which train share: --latents, --batch-size, --k-aux, --dead-after,
 /// --lr-warmup,
 /// --lr-decay, --penalty-warmup, --bandwidth, --threshold-rate, --resamples, --averaging, --clip-norm, --fired-above,
 /// --seed, --threads, --device and those of declare_encoder_precision.
-void declare_training_options(Options& options);
+void declare_training_options(Options& options, const TrainingPresets& presets = {});
 
 /// --precision and --fused: how an autoencoder's products are computed.
 void declare_encoder_precision(Options& options);

@@ -120,7 +120,7 @@ std::vector<const Parameter*> Autoencoder::parameters() const {
 namespace {
 
 /// Streams of the seed, so that no two uses share a draw.
-enum : uint64_t { decoder_stream = 1, probe_stream = 2 };
+enum : uint64_t { decoder_stream = 1, probe_stream = 2, encoder_stream = 3 };
 
 Parameter unit_rows(Device& device, int64_t rows, int64_t width, Dtype dtype, uint64_t seed, uint64_t stream) {
   Parameter directions("directions", normal_tensor(device, {rows, width}, dtype, Philox(seed, stream)));
@@ -161,13 +161,17 @@ double reconstructed_length(const Tensor& dictionary, int64_t k, uint64_t seed) 
 
 }  // namespace
 
-Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed) {
+Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed,
+                                    EncoderStart start) {
   check(options);
   // On the host, so that a seed starts from the same bits on every device.
   Device& device = pre_bias.device();
   const auto host = Device::open(DeviceKind::cpu);
   const Dtype dtype = pre_bias.dtype();
   Tensor decoder = unit_rows(*host, options.latents, options.width, dtype, seed, decoder_stream).value();
+  const Tensor directions = start == EncoderStart::tied
+                                ? decoder
+                                : unit_rows(*host, options.latents, options.width, dtype, seed, encoder_stream).value();
   double length = 1.0 / std::sqrt(3.0);
   if (facts_of(options.activation).chooses_k) length = 1.0 / reconstructed_length(decoder, options.k, seed);
   if (options.activation == Activation::sigmoid) {
@@ -175,7 +179,7 @@ Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pr
         std::sqrt(2.0 * static_cast<double>(options.width) / static_cast<double>(options.latents + options.width + 1));
     decoder = scaled(decoder, length);
   }
-  const Tensor encoder = options.activation == Activation::sigmoid ? decoder : scaled(decoder, length);
+  const Tensor encoder = scaled(directions, length);
   return Autoencoder(options, encoder.to(device), Tensor::zeros(device, {options.latents}, dtype), decoder.to(device),
                      pre_bias.with_shape({options.width}));
 }

@@ -47,11 +47,6 @@ namespace {
 /// measured. Two numbers, so that a run near one of them does not go to and fro.
 constexpr double compressed_below = 0.08, dense_above = 0.1;
 
-RowConstraint constraint_of(const Autoencoder& autoencoder, const Parameter& parameter) {
-  const bool unit = &parameter == &autoencoder.decoder() && facts_of(autoencoder.options().activation).unit_decoder;
-  return unit ? RowConstraint::unit_norm : RowConstraint::none;
-}
-
 double scalar_of(const Variable& loss) { return require_dense("loss", loss.value).to(Dtype::f64).item<double>(); }
 
 }  // namespace
@@ -66,6 +61,11 @@ Trainer::Trainer(Autoencoder autoencoder, TrainingOptions options)
     moments_.emplace_back(*parameter);
     if (options_.averaging) averages_.emplace_back(*parameter, default_averaging_decay(options_.steps));
   }
+}
+
+RowConstraint Trainer::constraint_of(const Parameter& parameter) const {
+  const bool unit = facts_of(autoencoder_.options().activation).unit_decoder && !options_.free_decoder_norm;
+  return unit && &parameter == &autoencoder_.decoder() ? RowConstraint::unit_norm : RowConstraint::none;
 }
 
 /// 0 rising to 1 over the first `part` of the steps; the first step is above 0.
@@ -220,6 +220,7 @@ void Trainer::update_parameters() {
   const AdamOptions adam{.learning_rate = learning_rate()};
   const AdamOptions threshold_adam{.learning_rate = learning_rate() * options_.threshold_rate};
   if (options_.freeze_decoder) autoencoder_.decoder().gradient.clear();
+  if (options_.freeze_encoder_bias) autoencoder_.encoder_bias().gradient.clear();
   const auto parameters = autoencoder_.parameters();
   const auto in_one_pass = [&](const Parameter* parameter) {
     return options_.fused && parameter->value().shape().rank() == 2 && !parameter->gradient.empty();
@@ -231,8 +232,8 @@ void Trainer::update_parameters() {
       others.push_back(i);
       continue;
     }
-    matrices.push_back({*parameters[i], moments_[i], constraint_of(autoencoder_, *parameters[i]),
-                        options_.averaging ? &averages_[i] : nullptr});
+    matrices.push_back(
+        {*parameters[i], moments_[i], constraint_of(*parameters[i]), options_.averaging ? &averages_[i] : nullptr});
   }
   if (!matrices.empty()) {
     // The packed copy follows block by block, while the new rows are in the cache.
@@ -244,10 +245,9 @@ void Trainer::update_parameters() {
     if (packs_encoder()) panels_.mark_current(encoder);
   }
   for (const size_t i : others) {
-    if (!parameters[i]->gradient.empty()) {  // empty: a frozen decoder, a threshold that is measured
+    if (!parameters[i]->gradient.empty()) {  // empty: frozen, or a threshold that is measured
       const bool is_threshold = parameters[i]->name() == "log_threshold";
-      adam_step(*parameters[i], moments_[i], is_threshold ? threshold_adam : adam,
-                constraint_of(autoencoder_, *parameters[i]));
+      adam_step(*parameters[i], moments_[i], is_threshold ? threshold_adam : adam, constraint_of(*parameters[i]));
     }
     if (options_.averaging) averages_[i].update(*parameters[i]);
   }
@@ -259,7 +259,7 @@ std::optional<Autoencoder> Trainer::averaged() const {
   for (size_t i = 4; i < averages_.size(); ++i) extra.push_back(averages_[i].value());
   Autoencoder average(autoencoder_.options(), averages_[0].value(), averages_[1].value(), averages_[2].value(),
                       averages_[3].value(), std::move(extra));
-  if (facts_of(autoencoder_.options().activation).unit_decoder) normalise_rows(average.decoder());
+  if (constraint_of(autoencoder_.decoder()) == RowConstraint::unit_norm) normalise_rows(average.decoder());
   return average;
 }
 

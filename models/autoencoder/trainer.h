@@ -29,11 +29,13 @@ struct TrainingOptions {
   double penalty_warmup = 0;    ///< part of the steps over which the sparsity penalty rises from 0
   double threshold_rate = 10;   ///< jump_relu's log thresholds learn this many times as fast as the weights
   bool freeze_decoder = false;  ///< leave the decoder's random start as it is: a baseline for what learning it gives
-  int64_t dead_after = 0;       ///< rows without firing after which a latent is dead
-  double fired_above = 0;       ///< a latent fires where its value is above this (the authors' code: 1e-3)
-  bool averaging = true;        ///< keep a moving average of the weights
-  double clip_norm = 0;         ///< largest global norm of the gradient; 0: no clipping
-  double mse_scale = 1;         ///< 1 / variance of the data (Gao et al.)
+  bool freeze_encoder_bias = false;  ///< leave b_enc at 0: the paper's eq. 2 has none
+  bool free_decoder_norm = false;    ///< let decoder rows have any length: an ablation
+  int64_t dead_after = 0;            ///< rows without firing after which a latent is dead
+  double fired_above = 0;            ///< a latent fires where its value is above this (the authors' code: 1e-3)
+  bool averaging = true;             ///< keep a moving average of the weights
+  double clip_norm = 0;              ///< largest global norm of the gradient; 0: no clipping
+  double mse_scale = 1;              ///< 1 / variance of the data (Gao et al.)
   uint64_t seed = 0;
   Precision precision = Precision::f32;  ///< of dense products
   Scoring scoring = Scoring::exact;      ///< of the latents among which topk chooses
@@ -64,7 +66,7 @@ class Trainer {
 
   /// x: [rows, width] normalised rows. Throws where a loss or a parameter becomes NaN or infinite.
   StepReport step(const Tensor& x);
-  /// Can steps run ahead of the host? TopK, f32, fused, on simt or cuda, without clipping, the decoder learned.
+  /// Can steps run ahead of the host? TopK, f32, fused, on simt or cuda, without clipping, nothing frozen or free.
   bool can_run_ahead() const;
   /// A step for which nobody waits: `rows`, f32 [batch_size, width] of the host, are on their way while the device
   /// works on the step before, and on cuda the step is one CUDA graph. It is the same step, but that the auxiliary loss
@@ -88,7 +90,7 @@ class Trainer {
   const TrainingOptions& options() const { return options_; }
   int64_t steps_done() const { return steps_done_; }
   int64_t rows_seen() const { return rows_seen_; }
-  /// A copy whose parameters are the bias-corrected moving averages, decoder rows brought back to unit length. Empty
+  /// A copy whose parameters are the bias-corrected moving averages, decoder rows brought back to their length. Empty
   /// before the first step, and without averaging.
   std::optional<Autoencoder> averaged() const;
   /// Rows since each latent last fired.
@@ -105,6 +107,7 @@ class Trainer {
 
  private:
   StepReport take_step(Tape& tape, const Tensor& x);
+  RowConstraint constraint_of(const Parameter& parameter) const;
   /// Does the step read the encoder from panels_?
   bool packs_encoder() const;
   Tensor dead_list() const;
