@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/error.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/subject.h"
 #include "experiments/common/training_options.h"
 #include "experiments/progressive_code/progression.h"
+#include "models/autoencoder/test_activation.h"
 
 namespace {
 
@@ -41,20 +43,30 @@ int measure_all(const Options& options) {
   const auto device = Device::open(DeviceKind::cpu);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   CHECK(data.validation.rows() > 0, "{}: the validation split has no rows", data.folder);
+  std::vector<LoadedAutoencoder> loaded;  // all before the output folder is made, as any may be refused
+  for (const std::string& path : paths) {
+    loaded.push_back(load_autoencoder(path, data.test));
+    const int64_t latents = loaded.back().autoencoder.options().latents;
+    CHECK(targets.back() <= latents, "--l0: {} has {} latents, {} cannot be active", path, latents, targets.back());
+    with_topk(loaded.back().autoencoder, targets.back());  // refuses other pre-activations
+  }
   const std::string output = options.get_text("output");
   prepare_output(output, false, options.get_flag("overwrite"));
   options.write_effective(output + "/options.txt");
   fmt::print(stderr, "{}\n{}", data.subject(), data.describe());
-  const DataStatistics statistics = data_statistics(data.train);
+  std::optional<DataStatistics> statistics;
+  Tensor sample;
   const int64_t sampled = std::min(data.validation.rows(), options.get_integer("threshold-rows", 1, 1 << 24));
-  const Tensor sample = data.validation.batches(0, 0, sampled, true)->next();
   std::vector<Progression> all;
-  for (const std::string& path : paths) {
-    const LoadedAutoencoder loaded = load_autoencoder(path, data.test);
-    CHECK(targets.back() <= loaded.autoencoder.options().latents, "--l0: {} has {} latents, {} cannot be active", path,
-          loaded.autoencoder.options().latents, targets.back());
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const Autoencoder& autoencoder = loaded[i].autoencoder;
+    const InputNormalisation how = autoencoder.options().normalisation;
+    if (!statistics || statistics->normalisation != how) {
+      statistics = data_statistics(data.train, how);
+      sample = data.validation.batches(0, 0, sampled, true, how)->next();
+    }
     all.push_back(
-        measure_progression(autoencoder_name(path), loaded.autoencoder, data.test, statistics, sample, targets));
+        measure_progression(autoencoder_name(paths[i]), autoencoder, data.test, *statistics, sample, targets));
     fmt::print(stderr, "{} of {}: {}\n", all.size(), paths.size(), all.back().name);
   }
   write_progression_csv(output + "/progressive.csv", all);

@@ -30,19 +30,23 @@ int refine_all(const Options& options) {
   const int64_t asked = options.get_integer("rows", 0, INT64_MAX);
   const int64_t rows = asked == 0 ? data.test.rows() : std::min(asked, data.test.rows());
   CHECK(rows > 0, "{}: the test split has no rows", data.folder);
+  std::vector<LoadedAutoencoder> loaded;  // all before the output folder is made, as any may be refused
+  for (const std::string& path : paths) {
+    loaded.push_back(load_autoencoder(path, data.test));
+    CHECK(loaded.back().autoencoder.options().activation != Activation::sigmoid,
+          "{}: all latents of sigmoid are active, so there is no choice to keep", path);
+  }
   const std::string output = options.get_text("output");
   prepare_output(output, false, options.get_flag("overwrite"));
   options.write_effective(output + "/options.txt");
   fmt::print(stderr, "{}\n{}", data.subject(), data.describe());
   std::optional<DataStatistics> statistics;
   std::vector<Shrinkage> all;
-  for (const std::string& path : paths) {
-    const LoadedAutoencoder loaded = load_autoencoder(path, data.test);
-    CHECK(loaded.autoencoder.options().activation != Activation::sigmoid,
-          "{}: all latents of sigmoid are active, so there is no choice to keep", path);
-    const InputNormalisation how = loaded.autoencoder.options().normalisation;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const Autoencoder& autoencoder = loaded[i].autoencoder;
+    const InputNormalisation how = autoencoder.options().normalisation;
     if (!statistics || statistics->normalisation != how) statistics = data_statistics(data.train, how);
-    all.push_back(measure_shrinkage(autoencoder_name(path), loaded.autoencoder, data.test, rows, *statistics));
+    all.push_back(measure_shrinkage(autoencoder_name(paths[i]), autoencoder, data.test, rows, *statistics));
     fmt::print(stderr, "{}: NMSE {:.4f}, refined {:.4f}\n", all.back().name, all.back().before.normalised_mse,
                all.back().after.normalised_mse);
   }

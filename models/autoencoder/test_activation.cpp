@@ -36,6 +36,7 @@ Autoencoder with_activation(const Autoencoder& autoencoder, AutoencoderOptions o
         name_of(trained));
   options.width = autoencoder.options().width;
   options.latents = autoencoder.options().latents;
+  options.normalisation = autoencoder.options().normalisation;
   return Autoencoder(options, autoencoder.encoder().value(), autoencoder.encoder_bias().value(),
                      autoencoder.decoder().value(), autoencoder.pre_bias().value(), std::move(extra));
 }

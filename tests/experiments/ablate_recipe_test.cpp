@@ -22,7 +22,7 @@ class AblateRecipe : public testing::CpuTest {
     recipe_.training = {.learning_rate = 3e-3,
                         .batch_size = 64,
                         .steps = 40,
-                        .dead_after = 640,
+                        .dead_after = 11 * 64,
                         .mse_scale = 1 / context_->statistics.variance};
     recipe_.folder = folder_.path("runs");
     recipe_.evaluate_after = {32, 40};

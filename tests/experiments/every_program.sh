@@ -20,6 +20,11 @@ run() {  # PROGRAM OPTIONS: keeps what it prints
 expect() {  # TEXT FILE
   grep -qF -- "$1" "$2" || { echo "every_program.sh: '$1' is not in $(basename "$2"):" >&2; cat "$2" >&2; exit 1; }
 }
+refuse() {  # TEXT PROGRAM OPTIONS: fails, saying TEXT
+  local text="$1" program="$2"; shift 2
+  if "$bin/$program" "$@" >"$work/out" 2>"$work/err"; then echo "every_program.sh: $program $* did not fail" >&2; exit 1; fi
+  expect "$text" "$work/err"
+}
 if [ "$beginning" = on ]; then
   cp -r "$model" "$work/model"
   model="$work/model"
@@ -70,4 +75,19 @@ for site in resid_post mlp_hidden; do
   done
   run convert --sae "$sae" --format openai --output "$work/$site.pt"
 done
+
+# What reads activations alone, once.
+analysed=(--data "$data" --threads 2)
+run progressive_code "$sae" "${analysed[@]}" --l0 2,4,8 --output "$work/progressive"
+expect "mlp_hidden.run,topk,64,4,0,topk,8," "$work/progressive/progressive.csv"
+refuse "is not empty" progressive_code "$sae" "${analysed[@]}" --l0 2 --output "$work/progressive"
+refuse "65 cannot be active" progressive_code "$sae" "${analysed[@]}" --l0 2,65 --output "$work/none"
+refuse "--l0: expected numbers of active latents from 1" progressive_code "$sae" "${analysed[@]}" --l0 0,4 --output "$work/none"
+refuse "name autoencoders" progressive_code "${analysed[@]}" --output "$work/none"
+refuse "the autoencoder reads activations of width" progressive_code "$sae" --data "$work/resid_post" --output "$work/none"
+run refine_activations "$sae" "${analysed[@]}" --rows 300 --output "$work/refined"
+expect "mlp_hidden.run,topk,64,4,0,300," "$work/refined/refined.csv"
+run ablate_recipe "${analysed[@]}" --output "$work/ablation" --latents 64 --k 4 --batch-size 64 --tokens 3200 --lr 3e-3
+expect "free-decoder-norm," "$work/ablation/ablation.csv"
+refuse "AuxK is a part of the recipe" ablate_recipe "${analysed[@]}" --output "$work/none" --latents 64 --k 4 --k-aux 0
 echo "every program ran on $2"

@@ -16,7 +16,9 @@ constexpr int64_t width = 8, latents = 24, rows = 48;
 class Ablations : public testing::CpuTest {
  protected:
   Tensor batch(uint64_t step) {
-    return normalise(testing::random_tensor(device_, {rows, width}, Dtype::f32, 100 + step)).rows;
+    return normalise(testing::random_tensor(device_, {rows, width}, Dtype::f32, 100 + step),
+                     InputNormalisation::centred_unit_norm)
+        .rows;
   }
   Autoencoder make(EncoderStart start = EncoderStart::tied) {
     return Autoencoder::initialise({.width = width, .latents = latents, .k = 3, .k_aux = 4},

@@ -1,0 +1,189 @@
+# gnuplot refined.gp draws refined.svg and refined.png
+$errors0 << EOD
+8.870849609375 0.4107896263873434 0.3472465103967492
+19.17779541015625 0.30364479821194534 0.24801733728391734
+25.9749755859375 0.2715220835136084 0.2174794087894975
+31.62701416015625 0.25365419580424375 0.20031254746617536
+43.08514404296875 0.22943293970870918 0.17608212712182936
+55.756591796875 0.21180589287689552 0.15758320589820574
+119.45562744140625 0.16323079570721918 0.10478860643157575
+EOD
+$histogram0 << EOD
+-0.975 0.085409
+-0.925 0.00372846
+-0.875 0.00407969
+-0.825 0.00443478
+-0.775 0.00482268
+-0.725 0.00526268
+-0.675 0.00573356
+-0.625 0.00608479
+-0.575 0.00687217
+-0.525 0.00752253
+-0.475 0.00829832
+-0.425 0.00961062
+-0.375 0.0107068
+-0.325 0.0118724
+-0.275 0.0135552
+-0.225 0.0151666
+-0.175 0.0169884
+-0.125 0.018511
+-0.075 0.0213711
+-0.025 0.0235634
+0.025 0.0252153
+0.075 0.0254469
+0.125 0.0246499
+0.175 0.0227876
+0.225 0.0205972
+0.275 0.0186172
+0.325 0.0179475
+0.375 0.0164152
+0.425 0.0148212
+0.475 0.0140724
+0.525 0.0133507
+0.575 0.0124745
+0.625 0.0118898
+0.675 0.0113938
+0.725 0.0106778
+0.775 0.0100294
+0.825 0.00990009
+0.875 0.00916482
+0.925 0.00866885
+0.975 0.00839674
+1.025 0.00797218
+1.075 0.0076499
+1.125 0.00737007
+1.175 0.007372
+1.225 0.00673901
+1.275 0.00659813
+1.325 0.00651515
+1.375 0.0061755
+1.425 0.00598058
+1.475 0.00563514
+1.525 0.00566988
+1.575 0.00530707
+1.625 0.00522022
+1.675 0.00511794
+1.725 0.00496355
+1.775 0.0045718
+1.825 0.00449846
+1.875 0.00434408
+1.925 0.00427074
+EOD
+$errors1 << EOD
+8 0.3145028496937815 0.3039085695201097
+16 0.24976972760620988 0.23769139743230394
+32 0.20080716846574648 0.1872871727712494
+64 0.15889353142057872 0.14457086526092794
+128 0.11615047073373957 0.10487190556752657
+EOD
+$histogram1 << EOD
+-0.975 0.00393677
+-0.925 0.00105476
+-0.875 0.00138283
+-0.825 0.00176048
+-0.775 0.00226402
+-0.725 0.00284767
+-0.675 0.00378036
+-0.625 0.00483131
+-0.575 0.00613785
+-0.525 0.00778389
+-0.475 0.0100021
+-0.425 0.0129814
+-0.375 0.0165577
+-0.325 0.0216045
+-0.275 0.0277843
+-0.225 0.0360107
+-0.175 0.0470181
+-0.125 0.062006
+-0.075 0.0817947
+-0.025 0.102362
+0.025 0.102156
+0.075 0.079649
+0.125 0.0607414
+0.175 0.0477676
+0.225 0.0378666
+0.275 0.031971
+0.325 0.0265923
+0.375 0.0220547
+0.425 0.019104
+0.475 0.0161858
+0.525 0.0136414
+0.575 0.0118103
+0.625 0.0100937
+0.675 0.00893402
+0.725 0.00724411
+0.775 0.00664902
+0.825 0.00553131
+0.875 0.00494385
+0.925 0.0042305
+0.975 0.00363159
+1.025 0.00310516
+1.075 0.00271034
+1.125 0.00235939
+1.175 0.0021019
+1.225 0.00188446
+1.275 0.00160217
+1.325 0.00138855
+1.375 0.00127029
+1.425 0.000968933
+1.475 0.000961304
+1.525 0.000741959
+1.575 0.000682831
+1.625 0.000642776
+1.675 0.00053215
+1.725 0.000488281
+1.775 0.00043869
+1.825 0.000379562
+1.875 0.000314713
+1.925 0.000286102
+EOD
+set grid
+set key top right
+set terminal svg size 1100,480 background rgb 'white' font 'DejaVu Sans,12'
+set output 'refined.svg'
+set multiplot layout 1,2 title 'SmolLM2-135M-Instruct, Q4_1 dequantised, block 22' noenhanced
+set logscale xy
+set xrange [6.66667:153.6]
+set yrange [0.0873238:0.492948]
+set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10, 20, 50, 100)
+set xlabel 'L0 (mean number of active latents)'
+set ylabel 'normalised MSE'
+plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'relu', \
+     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'relu, refined', \
+     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'topk', \
+     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'topk, refined'
+unset logscale
+set xrange [-1:2]
+set yrange [0:*]
+set xtics 0.5
+set ytics auto
+set xlabel 'refined / encoded - 1 of an active value'
+set ylabel 'share of the active values, in steps of 0.05'
+plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'relu, L0 32', \
+     $histogram1 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'topk, L0 32'
+unset multiplot
+set terminal pngcairo size 1650,720 font 'DejaVu Sans,14'
+set output 'refined.png'
+set multiplot layout 1,2 title 'SmolLM2-135M-Instruct, Q4_1 dequantised, block 22' noenhanced
+set logscale xy
+set xrange [6.66667:153.6]
+set yrange [0.0873238:0.492948]
+set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10, 20, 50, 100)
+set xlabel 'L0 (mean number of active latents)'
+set ylabel 'normalised MSE'
+plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'relu', \
+     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'relu, refined', \
+     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'topk', \
+     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'topk, refined'
+unset logscale
+set xrange [-1:2]
+set yrange [0:*]
+set xtics 0.5
+set ytics auto
+set xlabel 'refined / encoded - 1 of an active value'
+set ylabel 'share of the active values, in steps of 0.05'
+plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'relu, L0 32', \
+     $histogram1 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'topk, L0 32'
+unset multiplot
