@@ -94,4 +94,10 @@ std::string autoencoder_name(const std::string& path) {
   return file.filename() == saved_name ? file.parent_path().filename().string() : file.stem().string();
 }
 
+std::string find_explanations(const std::string& folder, const std::string& name, bool single) {
+  const fs::path own = fs::path(folder) / name / "explanations.jsonl", only = fs::path(folder) / "explanations.jsonl";
+  if (fs::exists(own)) return own.string();
+  return single && fs::exists(only) ? only.string() : "";
+}
+
 }  // namespace sae

@@ -41,4 +41,8 @@ std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths
 /// What to call an autoencoder: the folder that holds it, or else the file's own name.
 std::string autoencoder_name(const std::string& path);
 
+/// The explanations of an autoencoder of that name in a folder of several: FOLDER/NAME/explanations.jsonl; where it is
+/// the `single` one that is asked about, FOLDER/explanations.jsonl serves too. Empty where there are none.
+std::string find_explanations(const std::string& folder, const std::string& name, bool single);
+
 }  // namespace sae

@@ -39,7 +39,7 @@ void write_downstream_csv(const std::string& path, const DownstreamResults& resu
   for (const DownstreamRow& row : results.rows) {
     const ReplacedLoss& loss = row.loss;
     std::string about = ",,,,,";
-    if (is_autoencoder(row)) {
+    if (row.substitute.has_latents()) {
       const AutoencoderOptions& model = row.substitute.autoencoder->options();
       const bool chooses_k = facts_of(model.activation).chooses_k;
       about = fmt::format("{},{},{},{:.6g},{:.4f},{:.6f}", name_of(model.activation), model.latents,
@@ -54,16 +54,16 @@ void write_downstream_csv(const std::string& path, const DownstreamResults& resu
 }
 
 std::string downstream_table(const DownstreamResults& results) {
-  std::string text = fmt::format("{:<28} {:>8} {:>8} {:>8} {:>18} {:>18} {:>9} {:>9}\n", "put in", "L0", "NMSE", "loss",
+  std::string text = fmt::format("{:<36} {:>8} {:>8} {:>8} {:>18} {:>18} {:>9} {:>9}\n", "put in", "L0", "NMSE", "loss",
                                  "more than original", "KL", "of zero", "of mean");
   for (const DownstreamRow& row : results.rows) {
     const ReplacedLoss& loss = row.loss;
     std::string l0 = "-", mse = "-";
-    if (is_autoencoder(row)) {
+    if (row.substitute.has_latents()) {
       l0 = fmt::format("{:.2f}", loss.l0());
       mse = fmt::format("{:.4f}", loss.normalised_mse());
     }
-    text += fmt::format("{:<28} {:>8} {:>8} {:>8.4f} {:>18} {:>18} {:>9.4f} {:>9.4f}\n", row.substitute.name, l0, mse,
+    text += fmt::format("{:<36} {:>8} {:>8} {:>8.4f} {:>18} {:>18} {:>9.4f} {:>9.4f}\n", row.substitute.name, l0, mse,
                         loss.mean_loss(), fmt::format("{:.4f} +- {:.4f}", loss.mean_increase(), loss.increase_error()),
                         fmt::format("{:.4f} +- {:.4f}", loss.mean_divergence(), loss.divergence_error()),
                         results.loss_recovered(loss, Kind::zero), results.loss_recovered(loss, Kind::mean));

@@ -12,14 +12,12 @@
 #include "experiments/common/progress.h"
 
 namespace sae {
-namespace {
 
-std::vector<LowerPart> run_lower_parts(const LanguageModel& model, ContextSource& text,
-                                       const MeasurementOptions& options) {
-  std::vector<LowerPart> parts;
+void run_lower_parts(const LanguageModel& model, ContextSource& text, const MeasurementOptions& options,
+                     const std::string& label, const std::function<void(LowerPart)>& take) {
   int64_t left = options.contexts > 0 ? options.contexts : std::numeric_limits<int64_t>::max();
   int64_t tokens = 0;
-  Progress progress("lower part", options.contexts * options.plan.context_length, "tokens");
+  Progress progress(label, options.contexts * options.plan.context_length, "tokens");
   while (left > 0) {
     std::vector<ContextBatch> batches;
     for (int thread = 0; thread < threads() && left > 0; ++thread) {
@@ -30,17 +28,18 @@ std::vector<LowerPart> run_lower_parts(const LanguageModel& model, ContextSource
       batches.push_back(std::move(batch));
     }
     if (batches.empty()) break;
-    const size_t first = parts.size();
-    parts.resize(first + batches.size());
+    std::vector<LowerPart> parts(batches.size());
     model.for_batches(static_cast<int64_t>(batches.size()), [&](int64_t i) {
       const auto at = static_cast<size_t>(i);
-      parts[first + at] = run_lower_part(model, batches[at].ids, options.plan);
+      parts[at] = run_lower_part(model, batches[at].ids, options.plan);
     });
+    for (LowerPart& part : parts) take(std::move(part));
     progress.update(tokens);
     CHECK(!interrupted(), "interrupted; run again with --resume to go on");
   }
-  return parts;
 }
+
+namespace {
 
 /// The sums of each substitute over the contexts so far, in a file.
 class Sums {
@@ -94,7 +93,8 @@ DownstreamResults measure(const LanguageModel& model, ContextSource& text, const
         options.plan.skip_positions);
   Sums sums(options, substitutes);
   if (options.contexts > 0 && sums.contexts() == options.contexts) return results_of(substitutes, sums);
-  const std::vector<LowerPart> parts = run_lower_parts(model, text, options);
+  std::vector<LowerPart> parts;
+  run_lower_parts(model, text, options, "lower part", [&](LowerPart part) { parts.push_back(std::move(part)); });
   const ActivationMeans means = activation_means(parts, options.plan, substitutes);
 
   const auto contexts_of = [&](const LowerPart& part) {

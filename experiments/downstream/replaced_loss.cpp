@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "engine/error.h"
+#include "experiments/downstream/bigram_model.h"
+#include "experiments/downstream/simulated_latents.h"
 #include "models/autoencoder/input_normalisation.h"
 #include "ops/cross_entropy/cross_entropy.h"
 #include "ops/kl_divergence/kl_divergence.h"
@@ -63,12 +65,15 @@ double squared_distance(const float* a, const float* b, int64_t count) {
 }
 
 /// The reconstruction in the model's own units; adds errors and active latents to each context's losses.
-Tensor reconstruct(const Autoencoder& autoencoder, const Tensor& x, const ReplacementPlan& plan,
+Tensor reconstruct(const Substitute& substitute, const LowerPart& part, const ReplacementPlan& plan,
                    const ActivationMeans& means, std::vector<ReplacedLoss>& losses) {
-  const InputNormalisation how = autoencoder.options().normalisation;
+  const Tensor& x = part.activations;
+  const InputNormalisation how = substitute.autoencoder->options().normalisation;
   const NormalisedRows normalised = normalise(x, how);
-  const Value latents = encode(autoencoder, normalised.rows);
-  const Tensor reconstruction = decode(autoencoder, latents);
+  const Value latents = substitute.kind == Substitute::Kind::simulated
+                            ? substitute.simulated->simulate(part.ids, x.device())
+                            : encode(*substitute.autoencoder, normalised.rows);
+  const Tensor reconstruction = decode(*substitute.autoencoder, latents);
   const auto host = Device::open(DeviceKind::cpu);
   const Value latents_here = to_device(latents, *host);
   const SparseRows pattern = sparse_rows("downstream", latents_here);
@@ -100,7 +105,10 @@ Tensor substituted(const Substitute& substitute, const LowerPart& part, const Re
     case Substitute::Kind::mean:
       return with_kept_positions(x, repeated(means.own, x.rows()), plan);
     case Substitute::Kind::autoencoder:
-      return with_kept_positions(x, reconstruct(*substitute.autoencoder, x, plan, means, losses), plan);
+    case Substitute::Kind::simulated:
+      return with_kept_positions(x, reconstruct(substitute, part, plan, means, losses), plan);
+    case Substitute::Kind::bigrams:
+      break;  // they read no activations
   }
   fail("downstream: unknown substitute {}", static_cast<int>(substitute.kind));
 }
@@ -114,6 +122,15 @@ Tensor run_upper_part(const LanguageModel& model, const LowerPart& part, const R
   }
   const Intervention put = {plan.place, [&](const Tensor&, int64_t, int64_t) { return activations; }};
   return model.run_blocks(part.residual, plan.context_length, layer, end, {}, nullptr, &put);
+}
+
+/// The scores of the next token at each row, with something put in.
+Tensor replaced_logits(const LanguageModel& model, const Substitute& substitute, const LowerPart& part,
+                       const ReplacementPlan& plan, const ActivationMeans& means, std::vector<ReplacedLoss>& losses) {
+  if (substitute.kind == Substitute::Kind::bigrams) {
+    return substitute.bigrams->logits(part.ids, part.activations.device());
+  }
+  return model.logits(run_upper_part(model, part, plan, substituted(substitute, part, plan, means, losses)));
 }
 
 /// What each row should have predicted; none where it is not counted.
@@ -147,11 +164,9 @@ std::vector<std::vector<ReplacedLoss>> replaced_losses(const LanguageModel& mode
   std::vector<std::vector<ReplacedLoss>> results;
   for (const Substitute& substitute : substitutes) {
     std::vector<ReplacedLoss> losses(static_cast<size_t>(rows / plan.context_length));
-    Tensor logits = original;
-    if (substitute.kind != Substitute::Kind::original) {
-      const Tensor activations = substituted(substitute, part, plan, means, losses);
-      logits = model.logits(run_upper_part(model, part, plan, activations));
-    }
+    const Tensor logits = substitute.kind == Substitute::Kind::original
+                              ? original
+                              : replaced_logits(model, substitute, part, plan, means, losses);
     const std::vector<float> loss = cross_entropy(logits, target).to_vector<float>();
     const std::vector<float> divergence = kl_divergence(original, logits).to_vector<float>();
     for (size_t row = 0; row < wanted.size(); ++row) {
@@ -199,7 +214,7 @@ ActivationMeans activation_means(std::span<const LowerPart> parts, const Replace
   ActivationMeans means;
   means.own = mean_row(parts, plan, InputNormalisation::none);
   for (const Substitute& substitute : substitutes) {
-    if (substitute.kind != Substitute::Kind::autoencoder) continue;
+    if (!substitute.has_latents()) continue;
     const InputNormalisation how = substitute.autoencoder->options().normalisation;
     if (!means.as_seen.contains(how)) means.as_seen.emplace(how, mean_row(parts, plan, how));
   }

@@ -14,6 +14,9 @@
 
 namespace sae {
 
+class BigramModel;
+class SimulatedLatents;
+
 /// Which text is run, and where its activations are replaced.
 struct ReplacementPlan {
   SitePlace place;
@@ -30,12 +33,16 @@ struct LowerPart {
 LowerPart run_lower_part(const LanguageModel& model, std::span<const int32_t> ids, const ReplacementPlan& plan);
 
 /// Something that is put in the place of activations: nothing new (what the model does by itself), zeros, their mean,
-/// or an autoencoder's reconstruction.
+/// an autoencoder's reconstruction, or what its decoder makes of simulated latents: that, as every reconstruction, gets
+/// the mean and the norm of the row it replaces. `bigrams` take the place of the whole model, for comparison.
 struct Substitute {
-  enum class Kind { original, zero, mean, autoencoder };
+  enum class Kind { original, zero, mean, autoencoder, simulated, bigrams };
   std::string name;
   Kind kind = Kind::original;
-  const Autoencoder* autoencoder = nullptr;
+  const Autoencoder* autoencoder = nullptr;     ///< of autoencoder and simulated
+  const SimulatedLatents* simulated = nullptr;  ///< of simulated
+  const BigramModel* bigrams = nullptr;         ///< of bigrams
+  bool has_latents() const { return autoencoder != nullptr; }
 };
 
 /// The mean of the activations at positions that are replaced, in the model's own units and as autoencoders see them:
@@ -53,7 +60,7 @@ struct ReplacedLoss {
   double loss = 0, increase = 0;     ///< next-token cross-entropy, and what it has more than with the original
   double divergence = 0;             ///< KL(original || replaced) over the vocabulary
   double increase_squares = 0, divergence_squares = 0;  ///< of the means of contexts
-  int64_t rows = 0;                                     ///< an autoencoder's: replaced rows,
+  int64_t rows = 0;                                     ///< where there are latents: replaced rows,
   double active = 0, error = 0, energy = 0;  ///< latents above 0, squared error, squared distance from the mean
   void add(const ReplacedLoss& other);
 

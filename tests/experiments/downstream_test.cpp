@@ -1,6 +1,11 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/downstream/bigram_model.h"
 #include "experiments/downstream/measurement.h"
+#include "experiments/downstream/simulated_latents.h"
 #include "tests/models/initialised_autoencoder.h"
 #include "tests/models/tiny_model.h"
 #include "tests/support/devices.h"
@@ -107,6 +112,93 @@ TEST_P(Downstream, EndsAgreeWithTheModelRunByHand) {
       EXPECT_EQ(sum.mean_divergence() > 1e-4, i > 0);
     }
   }
+}
+
+TEST_P(Downstream, SimulatedLatentsAreScaledAndDecoded) {
+  const ReplacementPlan plan = {{0, Site::resid_post}, length, 1};
+  const LowerPart part = run_lower_part(model_, ids_, plan);
+  const std::vector<float> x = part.activations.to_vector<float>();
+  std::vector<double> mean(20, 0.0), norm(20, 0.0);
+  for (size_t i = 0; i < x.size(); ++i) mean[i / 64] += static_cast<double>(x[i]) / 64;
+  for (size_t i = 0; i < x.size(); ++i) norm[i / 64] += std::pow(static_cast<double>(x[i]) - mean[i / 64], 2);
+  for (double& one : norm) one = std::sqrt(one);
+  // three channels, each by that of its two latents which fires at a given row
+  const auto channel = [&](size_t row, size_t c) {
+    return (static_cast<double>(x[row * 64 + c]) - mean[row]) / norm[row];
+  };
+  const auto latent_at = [&](size_t row, size_t c) { return static_cast<int64_t>(channel(row, c) > 0 ? c : 64 + c); };
+  const int64_t latents[] = {latent_at(4, 3), latent_at(14, 6), latent_at(1, 10)};
+  const auto activation = [&](size_t row, int64_t latent) {
+    return std::max(
+        0.0, latent < 64 ? channel(row, static_cast<size_t>(latent)) : -channel(row, static_cast<size_t>(latent - 64)));
+  };
+  std::vector<Explanation> explanations(3);
+  explanations[0].patterns = {{{5}, {1}, false, 2}};  // at rows 4 and 8; row 10 is position 0
+  explanations[1].patterns = {{{9}, {1}, false, 1}, {{7, 9}, {1, 1}, false, 3}};  // at rows 5 and 12, and at row 14
+  explanations[2].patterns = {{{1}, {1}, true, 4}};                               // at row 1, the first that is seen
+  for (size_t i = 0; i < 3; ++i) explanations[i].latent = latents[i];
+  const double scales[] = {
+      (activation(4, latents[0]) + activation(8, latents[0])) * 2 / 8,
+      (activation(5, latents[1]) + activation(12, latents[1]) + 3 * activation(14, latents[1])) / 11,
+      activation(1, latents[2]) / 4};
+
+  const Autoencoder autoencoder = exact();
+  SimulatedLatents simulated(autoencoder, explanations, plan);
+  simulated.calibrate(part);
+  int64_t firings = 0, explained = 0;
+  for (size_t row = 0; row < 20; ++row) {
+    for (int64_t latent = 0; latent < 128 && row % 10 > 0; ++latent) {
+      if (!(activation(row, latent) > 0)) continue;
+      ++firings;
+      explained += std::count(latents, latents + 3, latent);
+    }
+  }
+  EXPECT_EQ(simulated.explained(), 3);
+  EXPECT_NEAR(simulated.explained_firings(), static_cast<double>(explained) / static_cast<double>(firings), 1e-3);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(scales[i], 0);
+    EXPECT_NEAR(simulated.scale(latents[i]), scales[i], 1e-6);
+  }
+  EXPECT_EQ(simulated.scale(20), 0);
+
+  std::vector<float> put(x.size());
+  for (size_t i = 0; i < x.size(); ++i) put[i] = i / 64 % 10 == 0 ? x[i] : static_cast<float>(mean[i / 64]);
+  const auto add = [&](size_t row, size_t which, double predicted) {
+    const auto latent = static_cast<size_t>(latents[which]);
+    put[row * 64 + latent % 64] += static_cast<float>((latent < 64 ? 1 : -1) * scales[which] * predicted * norm[row]);
+  };
+  for (const size_t row : {4, 8}) add(row, 0, 2);
+  for (const size_t row : {5, 12}) add(row, 1, 1);
+  add(14, 1, 3);
+  add(1, 2, 4);
+  const double expected =
+      loss_with(plan, [&](const Tensor& at, int64_t, int64_t) { return Tensor::from(device_, at.shape(), put); });
+  const auto result = losses(ids_, plan, means(plan),
+                             {{"simulated", Substitute::Kind::simulated, &autoencoder, &simulated},
+                              {"sae", Substitute::Kind::autoencoder, &autoencoder}});
+  ReplacedLoss sum = result[0][0];
+  sum.add(result[0][1]);
+  EXPECT_NEAR(sum.mean_loss(), expected, 4e-6);
+  EXPECT_EQ(sum.active, 6);
+  EXPECT_EQ(sum.rows, 18);
+  EXPECT_GT(sum.normalised_mse(), result[1][0].normalised_mse());
+
+  explanations[1].latent = 128;
+  EXPECT_REFUSED(SimulatedLatents(autoencoder, explanations, plan), "of latent 128, but the autoencoder has 128");
+}
+
+TEST_P(Downstream, BigramsTakeTheModelsPlace) {
+  const ReplacementPlan plan = {{0, Site::resid_post}, length, 1};
+  const auto text = text_contexts({{"", "abcabdabeabcabdabcabdab"}}, model_.tokenizer(), length);
+  const BigramModel bigrams(*text, length, model_.sizes().vocabulary);
+  const auto result =
+      losses(ids_, plan, means(plan), {{"bigrams", Substitute::Kind::bigrams, nullptr, nullptr, &bigrams}})[0];
+  double expected = 0;
+  for (size_t row = 1; row < 9; ++row) expected -= std::log(bigrams.probability(ids_[row], ids_[row + 1])) / 8;
+  EXPECT_NEAR(result[0].mean_loss(), expected, 1e-5);
+  EXPECT_EQ(result[0].tokens, 8);
+  EXPECT_EQ(result[0].rows, 0);
+  EXPECT_GT(result[0].mean_divergence(), 0.01);
 }
 
 TEST_P(Downstream, AContextDoesNotDependOnItsBatch) {
