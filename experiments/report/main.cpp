@@ -44,6 +44,7 @@ void declare(Options& options) {
       .text("include", "LATENT,LATENT", "latents that get a page in any case")
       .text("explanations", "FOLDER", "NAME/explanations.jsonl for each autoencoder, as explain writes them")
       .text("downstream", "FOLDER", "results of the program downstream, to be shown beside")
+      .text("compared", "FOLDER", "results of the program compare_explanations, to be shown beside")
       .text("figures", "FILE,FILE", "further figures, SVG; a sweep's own is shown anyway")
       .integer("seed", 0, "N", "of what is drawn at random");
   declare_data_options(options);
@@ -58,36 +59,58 @@ std::vector<std::string> split_at_commas(const std::string& text) {
   return parts;
 }
 
-/// Where an autoencoder's explanations are: FOLDER/NAME/explanations.jsonl, or FOLDER/explanations.jsonl of a single
-/// one.
 std::optional<Explanations> explanations_of(const Options& options, const std::string& name, bool single) {
   if (!options.given("explanations")) return std::nullopt;
-  const fs::path folder = options.get_text("explanations");
-  const fs::path own = folder / name / "explanations.jsonl", only = folder / "explanations.jsonl";
-  const fs::path& path = single && !fs::exists(own) ? only : own;
-  if (!fs::exists(path)) return std::nullopt;
+  const std::string path = find_explanations(options.get_text("explanations"), name, single);
+  if (path.empty()) return std::nullopt;
   Explanations by_latent;
-  for (Explanation& one : read_explanations(path.string())) by_latent.emplace(one.latent, std::move(one));
+  for (Explanation& one : read_explanations(path)) by_latent.emplace(one.latent, std::move(one));
   return by_latent;
 }
 
-/// A row of downstream.csv by the names of its columns; empty where there is none of that name.
-std::map<std::string, std::string> downstream_row(const Options& options, const std::string& name) {
-  if (!options.given("downstream")) return {};
-  const std::string path = options.get_text("downstream") + "/downstream.csv";
+/// The rows of a table by the names of its columns; lines of another number of cells are left out.
+std::vector<std::map<std::string, std::string>> read_table(const std::string& path) {
   std::ifstream in(path);
   CHECK(in, "{}: cannot be read", path);
   std::string line;
   std::getline(in, line);
   const std::vector<std::string> header = split_at_commas(line);
+  std::vector<std::map<std::string, std::string>> rows;
   while (std::getline(in, line)) {
     const std::vector<std::string> cells = split_at_commas(line);
-    if (cells.size() != header.size() || cells[0] != name) continue;
-    std::map<std::string, std::string> row;
+    if (cells.size() != header.size()) continue;
+    std::map<std::string, std::string>& row = rows.emplace_back();
     for (size_t i = 0; i < cells.size(); ++i) row[header[i]] = cells[i];
-    return row;
+  }
+  return rows;
+}
+
+/// A row of downstream.csv; empty where there is none of that name.
+std::map<std::string, std::string> downstream_row(const Options& options, const std::string& name) {
+  if (!options.given("downstream")) return {};
+  for (const auto& row : read_table(options.get_text("downstream") + "/downstream.csv")) {
+    const auto found = row.find("name");
+    if (found != row.end() && found->second == name) return row;
   }
   return {};
+}
+
+/// What compare_explanations drew, with the ratios over all latents that it wrote.
+ReportFigure comparison_figure(const std::string& folder) {
+  std::string caption = "Precision, recall and F1 of explanations by token patterns, on held-out text";
+  const std::string path = folder + "/ratios.csv";
+  for (const auto& row : read_table(path)) {
+    const auto cell = [&](const char* column) {
+      const auto found = row.find(column);
+      CHECK(found != row.end(), "{}: has no column '{}'", path, column);
+      return found->second;
+    };
+    if (cell("slice") != "all" || cell("threshold") != "0") continue;
+    caption += fmt::format("; {} over {}: recall times {}, precision times {} (95 % intervals {} to {}, {} to {})",
+                           cell("first"), cell("second"), cell("recall"), cell("precision"), cell("recall_low"),
+                           cell("recall_high"), cell("precision_low"), cell("precision_high"));
+  }
+  return {folder + "/explanations.svg", caption};
 }
 
 Facts card_of(const LoadedAutoencoder& loaded, const Firings& firings, const SplitRows& rows,
@@ -179,6 +202,7 @@ class Report {
       found.push_back({options_.get_text("downstream") + "/downstream.svg",
                        "What reading reconstructions costs the language model, over L0 and over normalised MSE"});
     }
+    if (options_.given("compared")) found.push_back(comparison_figure(options_.get_text("compared")));
     if (options_.given("figures")) {
       for (const std::string& file : split_at_commas(options_.get_text("figures"))) {
         found.push_back({file, fs::path(file).stem().string()});
