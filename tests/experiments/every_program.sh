@@ -65,6 +65,9 @@ for site in resid_post mlp_hidden; do
   run generate "${lm[@]}" --tokens 3 --prompt "the" --ignore-end --sae "$sae" --clamp 1=0.5
   run explain "${lm[@]}" --sae "$sae" --data "$data" --output "$work/$site.explained" --sample 2 --density-floor 0.02 --pad a --no-graphs
   expect "2 latents" "$work/out"
+  run downstream "${lm[@]}" --text "$work/test.txt" --tokens 320 --output "$work/$site.simulated" "$sae" \
+    --explanations "$work/$site.explained" --calibrate "$work/validation.txt" --bigram-text "$work/train.txt"
+  expect "$site.run simulated: 2 of 64 latents have an explanation" "$work/out"
   run report "${lm[@]}" "$work/$site.run" --data "$data" --latents 4 --explanations "$work/$site.explained" \
     --downstream "$work/$site.downstream" --output "$work/$site.report"
   for format in saelens sparsify dictionary-learning; do
