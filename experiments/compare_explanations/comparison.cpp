@@ -126,6 +126,7 @@ class Summary {
     ResultLine line;
     line.subject = scored.subject.name;
     line.group = scored.subject.group;
+    line.size = scored.subject.test->latents();
     line.method = method;
     line.threshold = score_thresholds[threshold];
     line.l0 = scored.subject.test->l0();
@@ -205,12 +206,14 @@ std::vector<double> bin_centres(const std::vector<ScoredAutoencoder>& subjects, 
 
 void write_results(const std::string& path, const std::vector<ResultLine>& lines) {
   std::string text =
-      "subject,group,l0,method,threshold,slice,latents,too_rare,no_prediction,precision,precision_low,precision_high,"
+      "subject,group,size,l0,method,threshold,slice,latents,too_rare,no_prediction,precision,precision_low,precision_"
+      "high,"
       "recall,recall_low,recall_high,f1,f1_low,f1_high\n";
   for (const ResultLine& line : lines) {
-    text += fmt::format("{},{},{:.2f},\"{}\",{},{},{},{},{},{},{},{}\n", line.subject, line.group, line.l0, line.method,
-                        line.threshold, line.slice, line.latents, line.too_rare, line.no_prediction,
-                        three(line.means.precision), three(line.means.recall), three(line.means.f1));
+    text +=
+        fmt::format("{},{},{},{:.2f},\"{}\",{},{},{},{},{},{},{},{}\n", line.subject, line.group, line.size, line.l0,
+                    line.method, line.threshold, line.slice, line.latents, line.too_rare, line.no_prediction,
+                    three(line.means.precision), three(line.means.recall), three(line.means.f1));
   }
   write_file(path, text, IfExists::replace);
 }

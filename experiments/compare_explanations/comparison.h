@@ -51,6 +51,7 @@ std::vector<LatentPoint> points_of(const std::vector<LatentScores>& scores, cons
 /// A row of results.csv.
 struct ResultLine {
   std::string subject, group, method, slice;
+  int64_t size = 0;  ///< latents of the autoencoder
   double threshold = 0;
   double l0 = 0;
   int64_t latents = 0;        ///< in the sample
@@ -95,6 +96,9 @@ std::string verdict(const std::vector<ResultLine>& lines, const std::vector<Rati
 /// precision and recall over density (Gao et al., Fig. 24).
 void draw_comparison(const std::string& path, const std::string& title, const std::vector<ResultLine>& lines,
                      const std::vector<double>& bin_centres);
+/// Draws PATH.svg: precision, recall and F1 of the trained autoencoders' patterns over L0, a curve for each activation
+/// and number of latents (Gao et al., Fig. 25).
+void draw_by_size(const std::string& path, const std::string& title, const std::vector<ResultLine>& lines);
 /// The middle density of each bin, for the figure.
 std::vector<double> bin_centres(const std::vector<ScoredAutoencoder>& subjects, const ComparisonOptions& options);
 

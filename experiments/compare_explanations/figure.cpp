@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "experiments/common/gnuplot.h"
 #include "experiments/compare_explanations/comparison.h"
@@ -106,6 +109,52 @@ void draw_comparison(const std::string& path, const std::string& title, const st
       gnuplot_quoted(title), means, densities);
   run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}{2}", name, blocks,
                                 gnuplot_outputs(name, panels, 1000, 840)));
+}
+
+namespace {
+
+/// One curve for each activation and number of latents, its points by L0.
+std::map<std::pair<std::string, int64_t>, std::vector<const ResultLine*>> curves_of(
+    const std::vector<ResultLine>& lines) {
+  std::map<std::pair<std::string, int64_t>, std::vector<const ResultLine*>> curves;
+  for (const ResultLine& line : lines) {
+    if (line.slice != "all" || line.threshold != 0 || line.method != pattern_method) continue;
+    if (line.group == "topk" || line.group == "relu") curves[{line.group, line.size}].push_back(&line);
+  }
+  for (auto& [name, points] : curves) {
+    std::sort(points.begin(), points.end(), [](const auto* a, const auto* b) { return a->l0 < b->l0; });
+  }
+  return curves;
+}
+
+}  // namespace
+
+void draw_by_size(const std::string& path, const std::string& title, const std::vector<ResultLine>& lines) {
+  const std::pair<const char*, Interval MeansInterval::*> metrics[] = {
+      {"precision", &MeansInterval::precision}, {"recall", &MeansInterval::recall}, {"F1", &MeansInterval::f1}};
+  std::string blocks, plots;
+  for (const auto& [metric, interval] : metrics) {
+    plots += fmt::format("set ylabel '{}, mean over latents'\n", metric);
+    size_t index = 0;
+    for (const auto& [curve, points] : curves_of(lines)) {
+      const auto& [group, size] = curve;
+      blocks += fmt::format("${}{} << EOD\n", metric, index);
+      for (const ResultLine* line : points) blocks += point(line->l0, line->means.*interval);
+      blocks += "EOD\n";
+      plots += fmt::format("{}${}{} with yerrorlines pt {} ps 0.8 lw 1.5 lc rgb '{}' title '{}, {} latents' noenhanced",
+                           index == 0 ? "plot " : ", \\\n     ", metric, index, group == "topk" ? 7 : 6,
+                           colours[index % std::size(colours)], group, size);
+      ++index;
+    }
+    plots += "\n";
+  }
+  const std::string name = std::filesystem::path(path).filename();
+  const std::string panels = fmt::format(
+      "set multiplot layout 1,3 title {} noenhanced\nset grid\nset yrange [0:1]\nset logscale x 2\n"
+      "set xlabel 'L0 (mean number of active latents)'\n{}unset multiplot",
+      gnuplot_quoted(title), plots);
+  run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}{2}", name, blocks,
+                                gnuplot_outputs(name, panels, 1200, 440)));
 }
 
 }  // namespace sae

@@ -1,6 +1,8 @@
-// How well token patterns explain the latents of TopK and ReLU autoencoders (Gao et al., Fig. 24).
+// How well token patterns explain the latents of TopK and ReLU autoencoders (Gao et al., Fig. 24), and of autoencoders
+// of several sizes and sparsities (Fig. 25).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 
@@ -22,14 +24,17 @@ constexpr const char* description =
     R"(Explains the latents of several autoencoders by token patterns and scores the explanations on held-out text:
 precision, recall and F1 of predicted firings, as means over latents with 95 % bootstrap intervals.
 
-Give trained autoencoders of equal size, a TopK and a ReLU one of one L0 for the comparison of Gao et al., Fig. 24:
+Give a TopK and a ReLU autoencoder of equal size and L0 for the comparison of Gao et al., Fig. 24, or more than two, of
+several sizes and sparsities, for the curves of Fig. 25:
 
   compare_explanations --data activations --output explanations runs/topk32 runs/relu
+  compare_explanations --data activations --output by_size runs/n512k16 runs/n2048k16 runs/n512k64 runs/n2048k64
 
 Explanations are built from the validation split and scored on the test split. Beside them stand tables of last tokens
 and of 5-grams (learnt from the whole validation split), an autoencoder with random weights, and the model's own
 channels, both at the first TopK autoencoder's k. Equal L0 does not mean equal densities, so latents are also compared
-by density. Writes results.csv, ratios.csv, latents.csv, explanations.svg and verdict.txt.)";
+by density. Writes results.csv, ratios.csv (each ReLU over the TopK autoencoder of its size and nearest L0), latents.csv,
+explanations.svg, explanations_by_size.svg of more than two, and verdict.txt.)";
 
 void declare(Options& options) {
   options.positional("sae", "trained autoencoders: files, or folders of train or compare_activations");
@@ -68,11 +73,12 @@ struct Candidate {
   Autoencoder autoencoder;
   std::string group, folder;
   LatentFirings build, test;
+  std::string size = {};  // " n 512" where autoencoders of several sizes are compared
   std::string name() const {
     const int64_t k = autoencoder.options().k;
-    if (group == "topk") return fmt::format("TopK k {}", k);
-    if (group == "relu") return fmt::format("ReLU L0 {:.1f}", test.l0());
-    return fmt::format("{} k {}", group == "random" ? "random weights" : "channels", k);
+    if (group == "topk") return fmt::format("TopK{} k {}", size, k);
+    if (group == "relu") return fmt::format("ReLU{} L0 {:.1f}", size, test.l0());
+    return fmt::format("{}{} k {}", group == "random" ? "random weights" : "channels", size, k);
   }
 };
 
@@ -147,16 +153,25 @@ class Comparison {
       LoadedAutoencoder loaded = load_autoencoder(file, device_);
       check_same_subject(file, loaded, build_.store);
       const AutoencoderOptions options = loaded.autoencoder.options();
-      CHECK(candidates_.empty() || options.latents == candidates_[0].autoencoder.options().latents,
-            "{}: has {} latents, {} has {}; only autoencoders of one size are compared", file, options.latents,
-            files[0], candidates_[0].autoencoder.options().latents);
       const bool first_topk = topk == nullptr && options.activation == Activation::topk;
       add(std::move(loaded.autoencoder), std::string(name_of(options.activation)));
       if (first_topk) topk = &candidates_.back().autoencoder;
     }
-    if (topk == nullptr || baseline_sample() == 0) return;
-    add(random_autoencoder(*topk, seed()), "random");
-    add(channel_autoencoder(build_.store, build_.selection, topk->options().k, device_), "channels");
+    if (topk != nullptr && baseline_sample() > 0) {
+      add(random_autoencoder(*topk, seed()), "random");
+      add(channel_autoencoder(build_.store, build_.selection, topk->options().k, device_), "channels");
+    }
+    if (size_of_all()) return;
+    for (Candidate& candidate : candidates_) candidate.size = fmt::format(" n {}", candidate.build.latents());
+  }
+
+  /// The number of latents, where all trained autoencoders have equally many.
+  std::optional<int64_t> size_of_all() const {
+    const int64_t first = candidates_[0].build.latents();
+    const bool all = std::all_of(candidates_.begin(), candidates_.end(), [&](const Candidate& candidate) {
+      return !is_trained(candidate) || candidate.build.latents() == first;
+    });
+    return all ? std::optional(first) : std::nullopt;
   }
 
   std::vector<int64_t> sampled(const Candidate& candidate) const {
@@ -223,15 +238,19 @@ class Comparison {
     write_ratios(output_ + "/ratios.csv", compared);
     write_latents(output_ + "/latents.csv", subjects);
     const StoreDescription& subject = build_.store.description();
-    const std::string title = fmt::format("{}, block {}, {} latents: explanations by token patterns", subject.model,
-                                          subject.layer, candidates_[0].autoencoder.options().latents);
+    const std::string title =
+        fmt::format("{}, block {}{}: explanations by token patterns", subject.model, subject.layer,
+                    size_of_all() ? fmt::format(", {} latents", *size_of_all()) : "");
     draw_comparison(output_ + "/explanations", title, lines, bin_centres(subjects, comparison));
+    if (std::count_if(candidates_.begin(), candidates_.end(), is_trained) > 2) {
+      draw_by_size(output_ + "/explanations_by_size", title, lines);
+    }
     const std::string text = notes_ + "\n" + verdict(lines, compared);
     write_file(output_ + "/verdict.txt", text, IfExists::replace);
     fmt::print("{}", text);
   }
 
-  /// The TopK autoencoder whose L0 is nearest.
+  /// The TopK autoencoder of equal size whose L0 is nearest.
   static const ScoredAutoencoder* nearest_topk(const std::vector<ScoredAutoencoder>& subjects,
                                                const ScoredAutoencoder& relu) {
     const ScoredAutoencoder* nearest = nullptr;
@@ -239,7 +258,8 @@ class Comparison {
       return std::abs(std::log(topk.subject.test->l0() / relu.subject.test->l0()));
     };
     for (const ScoredAutoencoder& scored : subjects) {
-      if (scored.subject.group == "topk" && (nearest == nullptr || distance(scored) < distance(*nearest))) {
+      if (scored.subject.group != "topk" || scored.subject.test->latents() != relu.subject.test->latents()) continue;
+      if (nearest == nullptr || distance(scored) < distance(*nearest)) {
         nearest = &scored;
       }
     }
