@@ -87,7 +87,6 @@ refuse "is not empty" progressive_code "$sae" "${analysed[@]}" --l0 2 --output "
 refuse "65 cannot be active" progressive_code "$sae" "${analysed[@]}" --l0 2,65 --output "$work/none"
 refuse "--l0: expected numbers of active latents from 1" progressive_code "$sae" "${analysed[@]}" --l0 0,4 --output "$work/none"
 refuse "name autoencoders" progressive_code "${analysed[@]}" --output "$work/none"
-refuse "the autoencoder reads activations of width" progressive_code "$sae" --data "$work/resid_post" --output "$work/none"
 run refine_activations "$sae" "${analysed[@]}" --rows 300 --output "$work/refined"
 expect "mlp_hidden.run,topk,64,4,0,300," "$work/refined/refined.csv"
 run ablate_recipe "${analysed[@]}" --output "$work/ablation" --latents 64 --k 4 --batch-size 64 --tokens 3200 --lr 3e-3
