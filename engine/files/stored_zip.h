@@ -13,7 +13,8 @@
 
 namespace sae {
 
-/// A zip archive whose members are stored without compression, mapped: what PyTorch writes. Everything is checked
+/// A zip archive whose members are stored without compression: what PyTorch writes. The archive is mapped and members
+/// are spans of it, which no library for zip gives: weights of some GB are read without a copy. Everything is checked
 /// against the file when it is opened (ranges, names, methods), a member's CRC when it is read.
 class StoredZip {
  public:

@@ -100,7 +100,6 @@ std::string ablation_table(std::span<const Ablation> all) {
 }
 
 void draw_ablation(const std::string& path, const std::string& title, std::span<const Ablation> all) {
-  static const char* const colours[] = {"#0060ad", "#dd181f", "#2a8a3c", "#555555", "#8a4fbf", "#b07000"};
   std::string blocks, dead, errors;
   PlotRange mse;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -114,7 +113,7 @@ void draw_ablation(const std::string& path, const std::string& title, std::span<
     blocks += "EOD\n";
     const auto curve = [&](int column) {
       return fmt::format("{}$curve{} using 1:{} with lines lw {} lc rgb '{}' title {} noenhanced",
-                         i == 0 ? "" : ", \\\n     ", i, column, i == 0 ? 4 : 1.5, colours[i % std::size(colours)],
+                         i == 0 ? "" : ", \\\n     ", i, column, i == 0 ? 4 : 1.5, plot_colour(i),
                          gnuplot_quoted(all[i].variant.name));
     };
     dead += curve(2);

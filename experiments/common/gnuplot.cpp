@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "engine/files/atomic_file.h"
 #include "experiments/common/external_tool.h"
@@ -21,6 +22,12 @@ std::string gnuplot_outputs(const std::string& name, const std::string& plot, in
       "set terminal svg size {1},{2} background rgb 'white' font 'DejaVu Sans,12'\nset output '{0}.svg'\n{3}\n"
       "set terminal pngcairo size {4},{5} font 'DejaVu Sans,14'\nset output '{0}.png'\n{3}\n",
       name, width, height, plot, width * 3 / 2, height * 3 / 2);
+}
+
+const char* plot_colour(size_t index) {
+  constexpr const char* colours[] = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#17a2b8",
+                                     "#d63384", "#6c757d", "#7a5c3e", "#e69f00", "#004d40", "#9acd32"};
+  return colours[index % std::size(colours)];
 }
 
 void PlotRange::add(double value) {

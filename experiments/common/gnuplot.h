@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <limits>
 #include <string>
 
@@ -11,6 +12,9 @@ std::string gnuplot_quoted(const std::string& text);
 /// The end of every script of ours: draws `plot` (a plot command, or several of a multiplot) as NAME.svg and NAME.png,
 /// `width` by `height` pixels.
 std::string gnuplot_outputs(const std::string& name, const std::string& plot, int width, int height);
+
+/// The colour of the index-th curve of a figure, "#0060ad"; after twelve they begin again.
+const char* plot_colour(size_t index);
 
 /// The range of an axis, made of the coordinates of all that is drawn.
 class PlotRange {

@@ -106,17 +106,6 @@ const std::string& note(const Metadata& notes, const std::string& key, const std
   return found->second;
 }
 
-/// A copy of the weights to begin with: the optimiser writes into them.
-Autoencoder initial_weights(const RunContext& context, const RunPlan& plan) {
-  if (!plan.start) return Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed, plan.encoder_start);
-  std::vector<Tensor> tensors;
-  for (const Parameter* parameter : plan.start->parameters()) {
-    tensors.push_back(parameter->value().to(context.device).clone());
-  }
-  std::vector<Tensor> extra(tensors.begin() + 4, tensors.end());
-  return Autoencoder(plan.model, tensors[0], tensors[1], tensors[2], tensors[3], std::move(extra));
-}
-
 }  // namespace
 
 void RunInProgress::IntervalMeans::add(const StepReport& report) {

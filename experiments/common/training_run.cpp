@@ -31,6 +31,16 @@ RunContext make_context(const ActivationData& data, uint64_t seed, Device& devic
   return {data, data_statistics(data.train, how), initial_pre_bias(data.train, seed, how), device};
 }
 
+Autoencoder initial_weights(const RunContext& context, const RunPlan& plan) {
+  if (!plan.start) return Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed, plan.encoder_start);
+  std::vector<Tensor> tensors;
+  for (const Parameter* parameter : plan.start->parameters()) {
+    tensors.push_back(parameter->value().to(context.device).clone());
+  }
+  std::vector<Tensor> extra(tensors.begin() + 4, tensors.end());
+  return Autoencoder(plan.model, tensors[0], tensors[1], tensors[2], tensors[3], std::move(extra));
+}
+
 namespace {
 
 void check_one_stream(std::span<const RunPlan> plans) {
@@ -39,8 +49,7 @@ void check_one_stream(std::span<const RunPlan> plans) {
     CHECK(a.seed == b.seed && a.batch_size == b.batch_size && a.steps == b.steps && plans[0].shuffle == plan.shuffle &&
               plans[0].model.normalisation == plan.model.normalisation,
           "training runs: '{}' and '{}' differ in seed, batch size, steps, shuffling or input normalisation; they "
-          "cannot share one stream of "
-          "batches",
+          "cannot share one stream of batches",
           plans[0].label, plan.label);
   }
 }

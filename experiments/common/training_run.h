@@ -67,6 +67,9 @@ struct RunContext {
 RunContext make_context(const ActivationData& data, uint64_t seed, Device& device,
                         InputNormalisation how = InputNormalisation::centred_unit_norm);
 
+/// The weights that a run begins with, fresh ones or a copy of plan.start: the optimiser writes into them.
+Autoencoder initial_weights(const RunContext& context, const RunPlan& plan);
+
 /// Trains, evaluates, and writes into the folder: metrics.jsonl (a line an interval), checkpoint.safetensors while the
 /// run goes on, autoencoder.safetensors and result.json at the end. A folder with the result of the same plan is not
 /// trained again where plan.resume is set. Throws where the folder holds another run.

@@ -56,8 +56,6 @@ std::string data_block(const std::string& name, const std::vector<PlotPoint>& po
 }
 
 std::string script(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows) {
-  const std::vector<std::string> colours = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#17a2b8",
-                                            "#d63384", "#6c757d", "#7a5c3e", "#e69f00", "#004d40", "#9acd32"};
   std::set<std::string> activations;
   PlotRange l0, mse;
   for (const ResultRow& row : rows) {
@@ -71,7 +69,7 @@ std::string script(const std::string& path, const std::string& title, const std:
   int index = -1;
   for (const std::string& activation : activations) {
     ++index;
-    const std::string colour = colours[static_cast<size_t>(index) % colours.size()];
+    const std::string colour = plot_colour(static_cast<size_t>(index));
     const std::string whole = fmt::format("$whole{}", index), half = fmt::format("$half{}", index);
     const std::vector<PlotPoint> points = points_of(rows, activation, true),
                                  halves = points_of(rows, activation, false);

@@ -13,8 +13,6 @@
 namespace sae {
 namespace {
 
-constexpr const char* colours[] = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#404040"};
-
 /// A point of the left panel: one subject by one method.
 struct Series {
   std::string title;
@@ -26,7 +24,7 @@ struct Series {
 std::string colour_of(const std::string& group) {
   const std::vector<std::string> groups = {"topk", "relu", "random", "channels"};
   const auto at = std::find(groups.begin(), groups.end(), group) - groups.begin();
-  return colours[static_cast<size_t>(at)];
+  return plot_colour(static_cast<size_t>(at));
 }
 
 int point_of(const std::string& method) {
@@ -143,7 +141,7 @@ void draw_by_size(const std::string& path, const std::string& title, const std::
       blocks += "EOD\n";
       plots += fmt::format("{}${}{} with yerrorlines pt {} ps 0.8 lw 1.5 lc rgb '{}' title '{}, {} latents' noenhanced",
                            index == 0 ? "plot " : ", \\\n     ", metric, index, group == "topk" ? 7 : 6,
-                           colours[index % std::size(colours)], group, size);
+                           plot_colour(index), group, size);
       ++index;
     }
     plots += "\n";

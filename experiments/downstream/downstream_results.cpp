@@ -113,12 +113,11 @@ std::string axis(const char* name, const Curves& curves, double (ReplacedLoss::*
 
 /// "$curve0 using 1:3 with linespoints ... title 'relu', ..."
 std::string plot_of(const Curves& curves, int x, int y, bool titles) {
-  static const char* const colours[] = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000"};
   std::string text;
-  int index = 0;
+  size_t index = 0;
   for (const auto& [name, rows] : curves) {
     text += fmt::format("{}$curve{} using {}:{} with linespoints pt 7 ps 0.8 lw 2 lc rgb '{}' {}",
-                        index == 0 ? "plot " : ", \\\n     ", index, x, y, colours[index % 5],
+                        index == 0 ? "plot " : ", \\\n     ", index, x, y, plot_colour(index),
                         titles ? "title " + gnuplot_quoted(name) : std::string("notitle"));
     ++index;
   }

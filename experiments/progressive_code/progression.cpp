@@ -78,8 +78,6 @@ std::string progression_table(const std::vector<Progression>& all, std::span<con
 
 namespace {
 
-constexpr const char* colours[] = {"#0060ad", "#dd181f", "#2a8a3c", "#8a4fbf", "#b07000", "#17a2b8", "#d63384"};
-
 /// "$NAME << EOD" with the points of one mode: L0 and error.
 std::string data_block(const std::string& name, const Progression& one, TestMode mode) {
   std::string text = name + " << EOD\n";
@@ -107,7 +105,7 @@ std::string panel(const std::vector<const Progression*>& rows, size_t first_inde
   if (with_front) add("$front", "with lines lw 5 lc rgb '#d0d0d0'", "topk as trained, each k");
   for (size_t i = 0; i < rows.size(); ++i) {
     const size_t index = first_index + i;
-    const std::string colour = colours[i % std::size(colours)];
+    const char* colour = plot_colour(i);
     const bool chooses_k = facts_of(rows[i]->model.activation).chooses_k;
     const std::string name = chooses_k ? fmt::format("trained with k = {}", rows[i]->model.k)
                                        : fmt::format("trained to L0 {:.0f}", rows[i]->trained().l0);

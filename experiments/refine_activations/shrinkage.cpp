@@ -73,7 +73,6 @@ std::string shrinkage_table(const std::vector<Shrinkage>& all) {
 }
 
 void draw_shrinkage(const std::string& path, const std::string& title, const std::vector<Shrinkage>& all) {
-  static const char* const colours[] = {"#dd181f", "#0060ad", "#2a8a3c", "#8a4fbf", "#b07000"};
   std::map<std::string, std::vector<const Shrinkage*>> curves;
   for (const Shrinkage& one : all) curves[std::string(name_of(one.model.activation))].push_back(&one);
   std::string blocks, errors, histograms;
@@ -98,7 +97,7 @@ void draw_shrinkage(const std::string& path, const std::string& title, const std
       blocks += fmt::format("{:.3f} {:.6g}\n", -1 + bin_width * (static_cast<double>(i) + 0.5), middle.bins[i]);
     }
     blocks += "EOD\n";
-    const char* colour = colours[index % std::size(colours)];
+    const char* colour = plot_colour(index);
     const char* comma = index == 0 ? "" : ", \\\n     ";
     errors += fmt::format(
         "{0}$errors{1} using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '{2}' title '{3}', \\\n     "

@@ -116,7 +116,7 @@ int train(const Options& options) {
   RunPlan plan = make_plan(options, context);
   if (start) begin_with(plan, *start, options.get_text("init-from"));
   if (options.get_flag("profile")) {
-    Trainer trainer(Autoencoder::initialise(plan.model, context.pre_bias, plan.training.seed), plan.training);
+    Trainer trainer(initial_weights(context, plan), plan.training);
     const auto batches = data.train.batches(plan.training.seed, 0, plan.training.batch_size, plan.shuffle, how);
     for (int step = 0; step < 3; ++step) trainer.step(batches->next());  // buffers and caches filled
     fmt::print("{}", trainer.profile(batches->next()).to_string());

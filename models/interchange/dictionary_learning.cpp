@@ -99,7 +99,6 @@ AutoencoderParts read_dictionary_learning(const std::string& folder) {
   options.latents = encoder[kind.linear_layers ? 0 : 1];
   options.width = encoder[kind.linear_layers ? 1 : 0];
   options.activation = kind.activation;
-  options.normalisation = InputNormalisation::none;
   const Shape rows = {options.latents, options.width}, columns = {options.width, options.latents};
   if (kind.linear_layers) {
     parts.encoder = tensors.take("encoder.weight", rows);
@@ -127,11 +126,8 @@ AutoencoderParts read_dictionary_learning(const std::string& folder) {
   parts.notes.emplace_back("converted_from", "dictionary-learning");
   const std::string model = text_or(trainer, "lm_name", "");
   if (!model.empty()) parts.notes.emplace_back("model_name", model);
-  if (config.has(own_facts_key)) {
-    const Json facts = config.at(own_facts_key);
-    options.normalisation = parse_input_normalisation(facts.at("input_normalisation").text());
-    read_own_facts(facts, parts);
-  }
+  read_own_normalisation(config, parts);
+  read_own_facts(config, parts);
   return parts;
 }
 

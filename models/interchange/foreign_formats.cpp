@@ -78,7 +78,21 @@ Json own_facts(const AutoencoderParts& parts) {
   return facts;
 }
 
-void read_own_facts(const Json& facts, AutoencoderParts& parts) {
+void read_own_normalisation(const Json& holder, AutoencoderParts& parts) {
+  parts.options.normalisation = InputNormalisation::none;
+  if (!holder.has(own_facts_key)) return;
+  const Json facts = holder.at(own_facts_key);
+  parts.options.normalisation = parse_input_normalisation(facts.at("input_normalisation").text());
+}
+
+double layer_norm_length(int64_t width) {
+  CHECK(width >= 2, "a width of {} has no layer norm", width);
+  return std::sqrt(static_cast<double>(width - 1));
+}
+
+void read_own_facts(const Json& holder, AutoencoderParts& parts) {
+  if (!holder.has(own_facts_key)) return;
+  const Json facts = holder.at(own_facts_key);
   for (const std::string_view key : carried_notes) {
     if (!facts.has(key)) continue;
     std::erase_if(parts.notes, [&](const auto& note) { return note.first == key; });

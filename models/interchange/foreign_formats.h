@@ -45,10 +45,18 @@ int64_t integer_or(const Json& object, std::string_view key, int64_t otherwise);
 bool boolean_or(const Json& object, std::string_view key, bool otherwise);
 
 /// What the formats have no place for, as a JSON object that their own loaders pass over: the activation, k, the input
-/// normalisation, and on which activations the autoencoder was trained. read_own_facts() takes it back.
+/// normalisation, and on which activations the autoencoder was trained.
 constexpr const char* own_facts_key = "sae_cpp";
 Json own_facts(const AutoencoderParts& parts);
-void read_own_facts(const Json& facts, AutoencoderParts& parts);
+/// From the object that may hold them; without them nothing changes.
+void read_own_facts(const Json& holder, AutoencoderParts& parts);
+/// Of a format that does not normalise rows: none, but where the facts name what rows want to have been through.
+void read_own_normalisation(const Json& holder, AutoencoderParts& parts);
+
+/// What the layer norm of SAELens and of OpenAI makes of a row, as a constant times our centred rows of unit length:
+/// they divide by the standard deviation with width - 1 in its denominator. To it they add 1e-5, which is left out
+/// here: a relative difference of 1e-5 at a deviation of 1. Throws for a width of 1, which has no layer norm.
+double layer_norm_length(int64_t width);
 
 /// The hook's name in TransformerLens: "blocks.22.hook_resid_post"; a feed-forward's neurons are
 /// "blocks.22.mlp.hook_post" there. "" where the notes say no place.

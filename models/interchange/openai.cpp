@@ -1,5 +1,4 @@
 // OpenAI's sparse_autoencoder: Autoencoder.from_state_dict.
-#include <cmath>
 #include <memory>
 
 #include "engine/error.h"
@@ -7,14 +6,6 @@
 #include "models/interchange/foreign_formats.h"
 
 namespace sae {
-namespace {
-
-/// What their code makes of a row of an autoencoder with TopK, and of no other: the standard deviation has width - 1 in
-/// its denominator. To it they add 1e-5, which is left out here.
-double layer_norm_length(int64_t width) { return std::sqrt(static_cast<double>(width - 1)); }
-
-}  // namespace
-
 AutoencoderParts read_openai(const std::string& path) {
   const auto file = std::make_shared<TorchFile>(path);
   AutoencoderParts parts;
@@ -39,7 +30,6 @@ AutoencoderParts read_openai(const std::string& path) {
     CHECK(after == "ReLU", "its TopK is followed by {}, not by ReLU", after);
     options.activation = Activation::topk;
     options.k = file->integer("activation_state_dict.k");
-    CHECK(options.width >= 2, "a width of {} has no layer norm", options.width);
     options.normalisation = InputNormalisation::centred_unit_norm;
     scale_inputs(parts, layer_norm_length(options.width));
   } else {
@@ -56,7 +46,7 @@ void write_openai(const std::string& path, AutoencoderParts parts, IfExists if_e
   const InputNormalisation needed = topk ? InputNormalisation::centred_unit_norm : InputNormalisation::none;
   CHECK(topk || options.activation == Activation::relu, "the openai format has topk and relu, this autoencoder is {}",
         name_of(options.activation));
-  CHECK(options.normalisation == needed && options.width >= 2,
+  CHECK(options.normalisation == needed,
         "the openai format has {} with the input normalisation '{}' only, this autoencoder's is '{}'; choose saelens",
         topk ? "topk" : "relu", name_of(needed), name_of(options.normalisation));
   if (topk) scale_inputs(parts, 1 / layer_norm_length(options.width));

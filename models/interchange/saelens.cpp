@@ -13,10 +13,7 @@ constexpr const char* config_name = "cfg.json";
 /// Beside checkpoints whose factor is not folded into the weights yet.
 constexpr const char* scaler_name = "activation_scaler.json";
 
-/// What SAELens makes of a row, as a constant times what we make of it. Its layer_norm divides by the standard
-/// deviation with width - 1 in the denominator, plus 1e-5, which is left out here: a relative difference of 1e-5 at a
-/// deviation of 1.
-double layer_norm_length(int64_t width) { return std::sqrt(static_cast<double>(width - 1)); }
+/// What SAELens' constant_norm_rescale makes of a row, as a constant times our rows of unit length.
 double constant_norm_length(int64_t width) { return std::sqrt(static_cast<double>(width)); }
 
 /// Folders of SAELens before 6 keep everything in one object and name the activation function there.
@@ -78,7 +75,6 @@ void take_normalisation(const std::string& folder, const Json& config, Autoencod
   const int64_t width = parts.options.width;
   if (how == "none") return;
   if (how == "layer_norm") {
-    CHECK(width >= 2, "a width of {} has no layer norm", width);
     parts.options.normalisation = InputNormalisation::centred_unit_norm;
     scale_inputs(parts, layer_norm_length(width));
   } else if (how == "constant_norm_rescale") {
@@ -112,7 +108,7 @@ void take_notes(const Json& config, AutoencoderParts& parts) {
   if (is_flat(config) || (about.has("prepend_bos") && !about.at("prepend_bos").is_null())) {
     parts.notes.emplace_back("beginning", boolean_or(about, "prepend_bos", true) ? "on" : "off");
   }
-  if (about.has(own_facts_key)) read_own_facts(about.at(own_facts_key), parts);
+  read_own_facts(about, parts);
 }
 
 /// The tensors of the activation; returns SAELens' name of the architecture.
@@ -153,7 +149,6 @@ std::string give_normalisation(AutoencoderParts& parts) {
       scale_inputs(parts, 1 / constant_norm_length(width));
       return "constant_norm_rescale";
     case InputNormalisation::centred_unit_norm:
-      CHECK(width >= 2, "a width of {} has no layer norm, which the saelens format needs", width);
       scale_inputs(parts, 1 / layer_norm_length(width));
       return "layer_norm";
   }

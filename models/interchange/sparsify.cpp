@@ -34,7 +34,6 @@ AutoencoderParts read_sparsify(const std::string& folder) {
   options.latents = latents_of(config, options.width);
   options.k = integer_or(config, "k", 32);  // what sparsify takes where it is missing
   options.activation = boolean_or(config, "multi_topk", false) ? Activation::multi_topk : Activation::topk;
-  options.normalisation = InputNormalisation::none;
   ForeignTensors tensors = ForeignTensors::of_safetensors(folder + "/" + weights_name, parts);
   const Shape matrix = {options.latents, options.width};
   parts.encoder = tensors.take("encoder.weight", matrix);
@@ -43,11 +42,8 @@ AutoencoderParts read_sparsify(const std::string& folder) {
   parts.pre_bias = tensors.take("b_dec", {options.width});
   tensors.require_all_taken("sparsify's autoencoder");
   parts.notes.emplace_back("converted_from", "sparsify");
-  if (config.has(own_facts_key)) {
-    const Json facts = config.at(own_facts_key);
-    options.normalisation = parse_input_normalisation(facts.at("input_normalisation").text());
-    read_own_facts(facts, parts);
-  }
+  read_own_normalisation(config, parts);
+  read_own_facts(config, parts);
   return parts;
 }
 

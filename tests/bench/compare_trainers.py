@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Trains one top-k autoencoder with this project, with SAELens's trainer and with dictionary_learning's, on the same rows.
 
-    tests/bench/compare_trainers.py --data FOLDER [--seeds 3] [--steps 300] [--latents 2048] [--k 32] [--lr 1e-3]
+    tests/bench/compare_trainers.py --data FOLDER [--seeds 3] [--steps 200] [--latents 1024] [--k 32] [--lr 1.5e-3,3e-3,...]
 
 FOLDER is what `harvest` made. One recipe: float32 rows with their mean over the width removed and unit length, for the
 peers times the square root of the width (their layer-norm scale; their biases could not keep up on shorter rows), one
 pass in a random order that each draws by itself, batches of 512, Adam, warm-up of 5 %, decay over the last 20 %, b_pre at
 the geometric median (SAELens's trainer would leave it at zero), AuxK of half the width on latents that have not fired for
-100 steps. What differs, as each trainer has it: SAELens starts from a decoder of norm 0.1 rows, scales its choice by the
-decoder's norms and does not keep them at 1; AuxK's weight is 1/32 here and in dictionary_learning, 1 in SAELens, with
-normalisations of their own; the peers clip gradients at a norm of 1; ours takes products in bfloat16 but for the choice
-(`--precision exact`). No moving average.
+100 steps. Each trainer gets the learning rate that is best for it on validation rows with the first seed, all from one
+grid: the scale of rows and of first weights decides which that is. No moving average.
+
+What differs, as each trainer has it: SAELens starts from decoder rows of length 0.1, scales its choice by their lengths
+and does not keep them at 1; AuxK's weight is 1/32 here and in dictionary_learning, 1 in SAELens, with normalisations of
+their own; the peers clip gradients at a norm of 1; ours takes products in bfloat16 but for the choice (`--precision
+exact`).
 
 Every autoencoder is then judged by the same lines below, on the test split in float64: NMSE = squared error over squared
 distance from the training split's mean row, L0 = latents above 0, dead = share of latents that never fire there. Seconds
@@ -60,7 +63,7 @@ def geometric_median(rows):
     return guess
 
 
-def of_saelens(o, rows, seed):
+def of_saelens(o, rows, seed, lr):
     from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
@@ -68,7 +71,7 @@ def of_saelens(o, rows, seed):
     torch.manual_seed(seed)
     sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=rows.shape[1], d_sae=o.latents, k=o.k, device="cpu", dtype="float32"))
     sae.b_dec.data.copy_(geometric_median(rows[:32768]))
-    config = SAETrainerConfig(total_training_samples=o.steps * BATCH, train_batch_size_samples=BATCH, lr=o.lr, lr_end=0.0,
+    config = SAETrainerConfig(total_training_samples=o.steps * BATCH, train_batch_size_samples=BATCH, lr=lr, lr_end=0.0,
                               lr_warm_up_steps=o.steps // 20, lr_decay_steps=o.steps // 5, dead_feature_window=100,
                               logger=LoggingConfig(log_to_wandb=False))
     trainer = SAETrainer(config, sae, iter(batches(rows, seed, o.steps + 1)))
@@ -80,12 +83,12 @@ def of_saelens(o, rows, seed):
         return (sae.W_enc.T * norms, sae.b_enc * norms[:, 0], sae.W_dec / norms, sae.b_dec), seconds
 
 
-def of_dictionary_learning(o, rows, seed):
+def of_dictionary_learning(o, rows, seed, lr):
     compare_peers.dictionary_learning()
     from dictionary_learning.trainers.top_k import TopKTrainer
 
     trainer = TopKTrainer(steps=o.steps, activation_dim=rows.shape[1], dict_size=o.latents, k=o.k, layer=0, lm_name="none",
-                          lr=o.lr, warmup_steps=o.steps // 20, decay_start=o.steps - o.steps // 5, seed=seed, device="cpu")
+                          lr=lr, warmup_steps=o.steps // 20, decay_start=o.steps - o.steps // 5, seed=seed, device="cpu")
     trainer.dead_feature_threshold = 100 * BATCH
     start = time.monotonic()
     for step, x in enumerate(batches(rows, seed, o.steps)):
@@ -96,11 +99,11 @@ def of_dictionary_learning(o, rows, seed):
         return (ae.encoder.weight, ae.encoder.bias, ae.decoder.weight.T, ae.b_dec), seconds
 
 
-def of_ours(o, seed):
+def of_ours(o, seed, lr):
     with tempfile.TemporaryDirectory() as folder:
         run = pathlib.Path(folder) / "run"
         done = subprocess.run(
-            [o.bin / "train", "--data", o.data, "--output", run, "--latents", str(o.latents), "--k", str(o.k), "--lr", str(o.lr),
+            [o.bin / "train", "--data", o.data, "--output", run, "--latents", str(o.latents), "--k", str(o.k), "--lr", str(lr),
              "--batch-size", str(BATCH), "--tokens", str(o.steps * BATCH), "--lr-warmup", "0.05", "--lr-decay", "0.2",
              "--dead-after", str(100 * BATCH), "--averaging", "off", "--seed", str(seed)], capture_output=True, text=True)
         if done.returncode != 0:
@@ -130,10 +133,10 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build" / "bin")
     parser.add_argument("--venv", type=pathlib.Path, default=pathlib.Path.home() / ".cache" / "sae.cpp" / "peers")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--latents", type=int, default=2048)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--latents", type=int, default=1024)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", default="1.5e-3,3e-3,6e-3,1.2e-2,2.4e-2", help="the grid")
     parser.add_argument("--rows", type=int, default=10**9, help="of the training split, for the peers; ours draws from all")
     parser.add_argument("--test-rows", type=int, default=8192)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -144,21 +147,33 @@ def main():
     mean = torch.tensor(train.mean(0))
     scale = train.shape[1] ** 0.5
     rows = torch.tensor(scale * train, dtype=torch.float32)
-    test = torch.tensor(normalised(stored_rows(o.data / "test", o.test_rows), HOW)[0])
-    print(f"{len(rows)} training rows of width {rows.shape[1]}, {len(test)} test rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    contestants = {"this project": (lambda seed: of_ours(o, seed), 1.0),
-                   "SAELens": (lambda seed: of_saelens(o, rows, seed), scale),
-                   "dictionary_learning": (lambda seed: of_dictionary_learning(o, rows, seed), scale)}
-    found = {name: [] for name in contestants}
-    for seed in range(o.seeds):
-        for name, (train_one, unit) in contestants.items():
-            weights, seconds = train_one(seed)
-            found[name].append((*judge(weights, o.k, unit * test, unit * mean), seconds))
-            print(f"seed {seed}  {name:20} NMSE {found[name][-1][0]:.4f}  L0 {found[name][-1][1]:.2f}  dead {found[name][-1][2]:.3f}  {seconds:.1f} s", flush=True)
-    print("\n| trainer | NMSE (lowest to highest) | L0 | dead | seconds |\n|---|---|---|---|---|")
+    held_out = {split: torch.tensor(normalised(stored_rows(o.data / split, o.test_rows), HOW)[0])
+                for split in ("validation", "test")}
+    grid = [float(rate) for rate in o.lr.split(",")]
+    print(f"{len(rows)} training rows of width {rows.shape[1]}, {len(held_out['test'])} test rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    contestants = {"this project": (lambda seed, lr: of_ours(o, seed, lr), 1.0),
+                   "SAELens": (lambda seed, lr: of_saelens(o, rows, seed, lr), scale),
+                   "dictionary_learning": (lambda seed, lr: of_dictionary_learning(o, rows, seed, lr), scale)}
+    found, rates = {}, {}
+    for name, (train_one, unit) in contestants.items():
+        def judged(weights, split):
+            return judge(weights, o.k, unit * held_out[split], unit * mean)
+
+        trials = []
+        for rate in grid:
+            weights, seconds = train_one(0, rate)
+            trials.append((judged(weights, "validation")[0], rate, weights, seconds))
+            print(f"{name:20} learning rate {rate:g}: validation NMSE {trials[-1][0]:.4f}  {seconds:.1f} s", flush=True)
+        _, rate, weights, seconds = min(trials, key=lambda trial: trial[0])
+        rates[name] = f"{rate:g}{' (edge)' if rate in (grid[0], grid[-1]) else ''}"
+        found[name] = [(*judged(weights, "test"), seconds)]
+        for seed in range(1, o.seeds):
+            weights, seconds = train_one(seed, rate)
+            found[name].append((*judged(weights, "test"), seconds))
+    print("\n| trainer | learning rate | NMSE (lowest to highest) | L0 | dead | seconds |\n|---|---|---|---|---|---|")
     for name, results in found.items():
         nmse, l0, dead, seconds = zip(*results)
-        print(f"| {name} | {statistics.mean(nmse):.4f} ({min(nmse):.4f} to {max(nmse):.4f}) | {statistics.mean(l0):.1f} | "
+        print(f"| {name} | {rates[name]} | {statistics.mean(nmse):.4f} ({min(nmse):.4f} to {max(nmse):.4f}) | {statistics.mean(l0):.1f} | "
               f"{100 * statistics.mean(dead):.1f} % | {statistics.median(seconds):.1f} |")
 
 

@@ -677,9 +677,9 @@ set key center right
 plot $curve0 using 1:2 with lines lw 4 lc rgb '#0060ad' title 'recipe' noenhanced, \
      $curve1 using 1:2 with lines lw 1.5 lc rgb '#dd181f' title 'no-auxk' noenhanced, \
      $curve2 using 1:2 with lines lw 1.5 lc rgb '#2a8a3c' title 'no-tied-start' noenhanced, \
-     $curve3 using 1:2 with lines lw 1.5 lc rgb '#555555' title 'neither' noenhanced, \
-     $curve4 using 1:2 with lines lw 1.5 lc rgb '#8a4fbf' title 'no-encoder-bias' noenhanced, \
-     $curve5 using 1:2 with lines lw 1.5 lc rgb '#b07000' title 'free-decoder-norm' noenhanced
+     $curve3 using 1:2 with lines lw 1.5 lc rgb '#8a4fbf' title 'neither' noenhanced, \
+     $curve4 using 1:2 with lines lw 1.5 lc rgb '#b07000' title 'no-encoder-bias' noenhanced, \
+     $curve5 using 1:2 with lines lw 1.5 lc rgb '#17a2b8' title 'free-decoder-norm' noenhanced
 set ylabel 'normalised MSE of training batches'
 set logscale y
 set yrange [0.167319:1.64301]
@@ -688,9 +688,9 @@ set key top right
 plot $curve0 using 1:3 with lines lw 4 lc rgb '#0060ad' title 'recipe' noenhanced, \
      $curve1 using 1:3 with lines lw 1.5 lc rgb '#dd181f' title 'no-auxk' noenhanced, \
      $curve2 using 1:3 with lines lw 1.5 lc rgb '#2a8a3c' title 'no-tied-start' noenhanced, \
-     $curve3 using 1:3 with lines lw 1.5 lc rgb '#555555' title 'neither' noenhanced, \
-     $curve4 using 1:3 with lines lw 1.5 lc rgb '#8a4fbf' title 'no-encoder-bias' noenhanced, \
-     $curve5 using 1:3 with lines lw 1.5 lc rgb '#b07000' title 'free-decoder-norm' noenhanced
+     $curve3 using 1:3 with lines lw 1.5 lc rgb '#8a4fbf' title 'neither' noenhanced, \
+     $curve4 using 1:3 with lines lw 1.5 lc rgb '#b07000' title 'no-encoder-bias' noenhanced, \
+     $curve5 using 1:3 with lines lw 1.5 lc rgb '#17a2b8' title 'free-decoder-norm' noenhanced
 unset logscale
 unset multiplot
 set terminal pngcairo size 1650,720 font 'DejaVu Sans,14'
@@ -704,9 +704,9 @@ set key center right
 plot $curve0 using 1:2 with lines lw 4 lc rgb '#0060ad' title 'recipe' noenhanced, \
      $curve1 using 1:2 with lines lw 1.5 lc rgb '#dd181f' title 'no-auxk' noenhanced, \
      $curve2 using 1:2 with lines lw 1.5 lc rgb '#2a8a3c' title 'no-tied-start' noenhanced, \
-     $curve3 using 1:2 with lines lw 1.5 lc rgb '#555555' title 'neither' noenhanced, \
-     $curve4 using 1:2 with lines lw 1.5 lc rgb '#8a4fbf' title 'no-encoder-bias' noenhanced, \
-     $curve5 using 1:2 with lines lw 1.5 lc rgb '#b07000' title 'free-decoder-norm' noenhanced
+     $curve3 using 1:2 with lines lw 1.5 lc rgb '#8a4fbf' title 'neither' noenhanced, \
+     $curve4 using 1:2 with lines lw 1.5 lc rgb '#b07000' title 'no-encoder-bias' noenhanced, \
+     $curve5 using 1:2 with lines lw 1.5 lc rgb '#17a2b8' title 'free-decoder-norm' noenhanced
 set ylabel 'normalised MSE of training batches'
 set logscale y
 set yrange [0.167319:1.64301]
@@ -715,8 +715,8 @@ set key top right
 plot $curve0 using 1:3 with lines lw 4 lc rgb '#0060ad' title 'recipe' noenhanced, \
      $curve1 using 1:3 with lines lw 1.5 lc rgb '#dd181f' title 'no-auxk' noenhanced, \
      $curve2 using 1:3 with lines lw 1.5 lc rgb '#2a8a3c' title 'no-tied-start' noenhanced, \
-     $curve3 using 1:3 with lines lw 1.5 lc rgb '#555555' title 'neither' noenhanced, \
-     $curve4 using 1:3 with lines lw 1.5 lc rgb '#8a4fbf' title 'no-encoder-bias' noenhanced, \
-     $curve5 using 1:3 with lines lw 1.5 lc rgb '#b07000' title 'free-decoder-norm' noenhanced
+     $curve3 using 1:3 with lines lw 1.5 lc rgb '#8a4fbf' title 'neither' noenhanced, \
+     $curve4 using 1:3 with lines lw 1.5 lc rgb '#b07000' title 'no-encoder-bias' noenhanced, \
+     $curve5 using 1:3 with lines lw 1.5 lc rgb '#17a2b8' title 'free-decoder-norm' noenhanced
 unset logscale
 unset multiplot

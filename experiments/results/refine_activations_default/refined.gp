@@ -149,10 +149,10 @@ set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10, 20, 50, 100)
 set xlabel 'L0 (mean number of active latents)'
 set ylabel 'normalised MSE'
-plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'relu', \
-     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'relu, refined', \
-     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'topk', \
-     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'topk, refined'
+plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'relu', \
+     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'relu, refined', \
+     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'topk', \
+     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'topk, refined'
 unset logscale
 set xrange [-1:2]
 set yrange [0:*]
@@ -160,8 +160,8 @@ set xtics 0.5
 set ytics auto
 set xlabel 'refined / encoded - 1 of an active value'
 set ylabel 'share of the active values, in steps of 0.05'
-plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'relu, L0 32', \
-     $histogram1 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'topk, L0 32'
+plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'relu, L0 32', \
+     $histogram1 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'topk, L0 32'
 unset multiplot
 set terminal pngcairo size 1650,720 font 'DejaVu Sans,14'
 set output 'refined.png'
@@ -173,10 +173,10 @@ set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 set ytics (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10, 20, 50, 100)
 set xlabel 'L0 (mean number of active latents)'
 set ylabel 'normalised MSE'
-plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'relu', \
-     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'relu, refined', \
-     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'topk', \
-     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'topk, refined'
+plot $errors0 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#0060ad' title 'relu', \
+     $errors0 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#0060ad' title 'relu, refined', \
+     $errors1 using 1:2 with linespoints pt 7 ps 0.8 lw 2 lc rgb '#dd181f' title 'topk', \
+     $errors1 using 1:3 with linespoints pt 2 ps 0.8 lw 1 dt 2 lc rgb '#dd181f' title 'topk, refined'
 unset logscale
 set xrange [-1:2]
 set yrange [0:*]
@@ -184,6 +184,6 @@ set xtics 0.5
 set ytics auto
 set xlabel 'refined / encoded - 1 of an active value'
 set ylabel 'share of the active values, in steps of 0.05'
-plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'relu, L0 32', \
-     $histogram1 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'topk, L0 32'
+plot $histogram0 using 1:2 with histeps lw 2 lc rgb '#0060ad' title 'relu, L0 32', \
+     $histogram1 using 1:2 with histeps lw 2 lc rgb '#dd181f' title 'topk, L0 32'
 unset multiplot
