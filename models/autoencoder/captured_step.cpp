@@ -59,6 +59,7 @@ CapturedStep::CapturedStep(Device& device, const AutoencoderOptions& model, cons
       words_(device.allocate(sizeof(Words))),
       fresh_words_(device.allocate(sizeof(Words))),
       factors_(device.allocate(sizeof(AdamFactors<float>))),
+      unread_words_(device.allocate(most_unread * sizeof(Words))),
       rows_upload_(open_upload(device, static_cast<size_t>(x_.bytes()))),
       factors_upload_(open_upload(device, sizeof(AdamFactors<float>))) {
   const Words fresh;
@@ -68,6 +69,7 @@ CapturedStep::CapturedStep(Device& device, const AutoencoderOptions& model, cons
 CapturedStep::Words* CapturedStep::words() const { return static_cast<Words*>(words_->data()); }
 
 void CapturedStep::run(const Parts& parts, const float* rows, double learning_rate) {
+  CHECK(unread_ < most_unread, "{}: {} steps ran since the last reports, and there is no room for more", op, unread_);
   parts_ = &parts;
   const int64_t step = parts.moments.front().step + 1;
   const AdamFactors<float> factors = adam_factors<float>({.learning_rate = learning_rate}, step);
@@ -84,6 +86,8 @@ void CapturedStep::run(const Parts& parts, const float* rows, double learning_ra
   }
   has_run_ = true;
   parts_ = nullptr;
+  device_.copy(static_cast<Words*>(unread_words_->data()) + unread_, words(), sizeof(Words));
+  ++unread_;
   // A graph changed what lies on the device; the host's counters follow.
   const std::vector<Parameter*> parameters = parts.autoencoder.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -185,9 +189,16 @@ void CapturedStep::update(const Parts& parts) {
   parts.panels.pack_rows(0, encoder.rows(), encoder.data<float>());
 }
 
-StepReport CapturedStep::report(const Autoencoder& autoencoder) const {
-  Words found;
-  device_.copy_to_host(&found, words(), sizeof found);
+std::vector<StepReport> CapturedStep::reports(const Autoencoder& autoencoder) {
+  std::vector<Words> found(static_cast<size_t>(unread_));
+  device_.copy_to_host(found.data(), unread_words_->data(), found.size() * sizeof(Words));
+  std::vector<StepReport> reports;
+  for (const Words& words : found) reports.push_back(report_of(words, autoencoder));
+  unread_ = 0;
+  return reports;
+}
+
+StepReport CapturedStep::report_of(const Words& found, const Autoencoder& autoencoder) const {
   const int none = EncodeWords{}.first_bad;
   if (found.encode.first_bad != none) refuse_row(found.encode.first_bad);
   const std::vector<const Parameter*> parameters = autoencoder.parameters();

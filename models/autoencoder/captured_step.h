@@ -33,11 +33,15 @@ class CapturedStep {
   CapturedStep(Device& device, const AutoencoderOptions& model, const TrainingOptions& training,
                const std::vector<int64_t>& rows_since_fired, int64_t dead_capacity);
 
+  /// Steps of which nobody has read the reports; there is room for so many.
+  static constexpr int64_t most_unread = 50;
+
   /// rows: f32 [batch_size, width] of the host, free at return. Always the same trainer's parts.
   void run(const Parts& parts, const float* rows, double learning_rate);
 
-  /// What the last step saw. Waits for it; throws NotFinite like Trainer::step.
-  StepReport report(const Autoencoder& autoencoder) const;
+  /// What the steps saw whose reports nobody has read, in their order. Waits for them; throws NotFinite like
+  /// Trainer::step, and then again when asked again.
+  std::vector<StepReport> reports(const Autoencoder& autoencoder);
   std::vector<int64_t> rows_since_fired() const { return dead_.rows_since_fired(); }
   int64_t dead_capacity() const { return dead_.capacity(); }
 
@@ -45,6 +49,7 @@ class CapturedStep {
   struct Words;
   struct Forward;
   Words* words() const;
+  StepReport report_of(const Words& found, const Autoencoder& autoencoder) const;
   void launch(const Parts& parts);
   Forward forward(const Parts& parts);
   void add_gradients(const Parts& parts, const Forward& pass);
@@ -58,6 +63,8 @@ class CapturedStep {
   Tensor x_;    // [batch_size, width], written in place
   Tensor one_;  // [1], the gradient of the loss
   std::shared_ptr<Buffer> words_, fresh_words_, factors_;
+  std::shared_ptr<Buffer> unread_words_;  // Words [most_unread]
+  int64_t unread_ = 0;
   std::unique_ptr<Upload> rows_upload_, factors_upload_;
   std::unique_ptr<Recording> recording_;
   const Parts* parts_ = nullptr;  // while run() runs

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <map>
-#include <numeric>
+#include <utility>
 
 #include "engine/error.h"
 #include "models/autoencoder/captured_step.h"
@@ -94,7 +93,7 @@ TapeReport Trainer::profile(const Tensor& x) {
 
 bool Trainer::can_run_ahead() const { return CapturedStep::can_take(autoencoder_, options_); }
 
-int64_t Trainer::dead_capacity() const {
+int64_t Trainer::wanted_dead_room() const {
   const int64_t latents = autoencoder_.options().latents, dead = dead_latents();
   if (autoencoder_.options().k_aux == 0) return 0;
   if (options_.dead_capacity >= 0) return std::min(latents, options_.dead_capacity);
@@ -106,36 +105,47 @@ void Trainer::step_ahead(std::span<const float> rows) {
   CHECK(can_run_ahead(), "training: only fused TopK steps in f32 on simt and cuda run ahead, without clipping");
   CHECK(static_cast<int64_t>(rows.size()) == options_.batch_size * model.width,
         "training: {} numbers for a batch of {} rows of width {}", rows.size(), options_.batch_size, model.width);
+  // At fixed steps, whenever reports are asked for: a run and one that was resumed have the same room.
+  if (dead_room_ < 0 || steps_done_ % CapturedStep::most_unread == 0) {
+    catch_up();
+    // The recording stays, unless it now has room for too few or far too many.
+    if (const int64_t wanted = wanted_dead_room(); wanted > dead_room_ || 4 * wanted < dead_room_) {
+      dead_room_ = wanted;
+      captured_.reset();
+    }
+  }
   if (captured_ == nullptr) {
     captured_ = std::make_shared<CapturedStep>(autoencoder_.encoder().value().device(), model, options_,
-                                               rows_since_fired_, dead_capacity());
+                                               rows_since_fired_, dead_room_);
   }
   captured_->run({autoencoder_, moments_, averages_, panels_}, rows.data(), learning_rate());
-  unreported_ = true;
+  counted_on_device_ = true;
   rows_seen_ += options_.batch_size;
   ++steps_done_;
 }
 
-void Trainer::require_reported() const {
-  CHECK(!unreported_, "training: steps ran ahead, and what they counted is on the device; call report() first");
+void Trainer::catch_up() {
+  if (!counted_on_device_) return;
+  const std::vector<StepReport> reports = captured_->reports(autoencoder_);
+  rows_since_fired_ = captured_->rows_since_fired();
+  last_l0_ = reports.back().l0;
+  unread_.insert(unread_.end(), reports.begin(), reports.end());
+  counted_on_device_ = false;
 }
 
-StepReport Trainer::report() {
-  CHECK(captured_ != nullptr, "training: no step ran ahead since the last report");
-  const StepReport report = captured_->report(autoencoder_);
-  rows_since_fired_ = captured_->rows_since_fired();
-  unreported_ = false;
-  last_l0_ = report.l0;
-  // The recording stays, unless it now has room for too few or far too many.
-  if (const int64_t wanted = dead_capacity(), room = captured_->dead_capacity(); wanted > room || 4 * wanted < room) {
-    captured_.reset();
-  }
-  return report;
+std::vector<StepReport> Trainer::reports() {
+  catch_up();
+  return std::exchange(unread_, {});
+}
+
+void Trainer::require_reported() const {
+  CHECK(!counted_on_device_, "training: steps ran ahead, and what they counted is on the device; call reports() first");
 }
 
 StepReport Trainer::take_step(Tape& tape, const Tensor& x) {
   require_reported();
   captured_.reset();  // its counts of firings would go out of date
+  dead_room_ = -1;
   const double active = last_l0_ / static_cast<double>(autoencoder_.options().latents);
   compressed_ = compressed_ ? active <= dense_above : active < compressed_below;
   PassOptions how{options_.precision, compressed_ ? LatentLayout::compressed : LatentLayout::dense, options_.fused,

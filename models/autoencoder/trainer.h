@@ -40,7 +40,7 @@ struct TrainingOptions {
   Precision precision = Precision::f32;  ///< of dense products
   Scoring scoring = Scoring::exact;      ///< of the latents among which topk chooses
   bool fused = true;                     ///< fused ops in place of their plain compositions
-  int64_t dead_capacity = -1;  ///< dead latents for which steps that run ahead have room; -1: by the last report
+  int64_t dead_capacity = -1;  ///< dead latents for which steps that run ahead have room; -1: by how many there are
 };
 
 /// Throws, naming the option, on what cannot be trained with.
@@ -70,11 +70,12 @@ class Trainer {
   bool can_run_ahead() const;
   /// A step for which nobody waits: `rows`, f32 [batch_size, width] of the host, are on their way while the device
   /// works on the step before, and on cuda the step is one CUDA graph. It is the same step, but that the auxiliary loss
-  /// goes by room for dead latents: twice as many as the last report counted, none where it counted none.
+  /// goes by room for dead latents: twice as many as there were at the last multiple of 50 steps, when it does wait.
+  /// Throws where a loss or a parameter became NaN or infinite in one of the steps before it.
   void step_ahead(std::span<const float> rows);
-  /// What the last of them saw; waits for it. Throws where a loss or a parameter became NaN or infinite. Due before
-  /// anything else is asked of the trainer after a step_ahead.
-  StepReport report();
+  /// What the steps that ran ahead saw since the last call, in their order; waits for them. Throws where a loss or a
+  /// parameter became NaN or infinite. Due before anything else is asked of the trainer after a step_ahead.
+  std::vector<StepReport> reports();
   /// The profile of a step on x, which it takes.
   TapeReport profile(const Tensor& x);
 
@@ -112,7 +113,9 @@ class Trainer {
   bool packs_encoder() const;
   Tensor dead_list() const;
   void count_firings(const Value& latents, int64_t rows);
-  int64_t dead_capacity() const;
+  int64_t wanted_dead_room() const;
+  /// Takes in what the steps that ran ahead counted.
+  void catch_up();
   /// Throws while only the device knows what the steps that ran ahead counted.
   void require_reported() const;
   void clip_gradients();
@@ -130,8 +133,10 @@ class Trainer {
   EncoderPanels panels_;                    // of the encoder's present version, for topk
   double last_l0_;                          // decides the layout of latents in the next step, with
   bool compressed_ = false;                 // the layout they had
-  bool unreported_ = false;                 // did steps run ahead since the last report?
   std::shared_ptr<CapturedStep> captured_;  // while steps run ahead
+  int64_t dead_room_ = -1;                  // for so many dead latents; -1: not yet decided
+  bool counted_on_device_ = false;          // did steps run ahead since the last catch_up()?
+  std::vector<StepReport> unread_;          // reports of steps that ran ahead, before the last catch_up()
 };
 
 }  // namespace sae

@@ -12,6 +12,7 @@ class SavedTensors {
   explicit SavedTensors(const Trainer::State& state) {
     for (const auto& [name, tensor] : state.tensors) by_name_.emplace(name, tensor);
   }
+  bool has(const std::string& name) const { return by_name_.contains(name); }
   const Tensor& get(const std::string& name, const Shape& shape, Dtype dtype) const {
     const auto found = by_name_.find(name);
     CHECK(found != by_name_.end(),
@@ -49,12 +50,14 @@ Trainer::State Trainer::state() const {
   state.tensors.emplace_back("progress", Tensor::from(device, {2}, std::vector<int64_t>{steps_done_, rows_seen_}));
   state.tensors.emplace_back("last_l0", Tensor::scalar(device, last_l0_));
   state.tensors.emplace_back("latents_compressed", Tensor::scalar(device, int64_t{compressed_}));
+  if (dead_room_ >= 0) state.tensors.emplace_back("dead_room", Tensor::scalar(device, dead_room_));
   return state;
 }
 
 void Trainer::restore(const State& state) {
   captured_.reset();
-  unreported_ = false;
+  counted_on_device_ = false;
+  unread_.clear();
   const SavedTensors saved(state);
   auto parameters = autoencoder_.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -77,6 +80,7 @@ void Trainer::restore(const State& state) {
   rows_seen_ = progress[1];
   last_l0_ = saved.get("last_l0", {1}, Dtype::f64).item<double>();
   compressed_ = saved.get("latents_compressed", {1}, Dtype::i64).item<int64_t>() != 0;
+  dead_room_ = saved.has("dead_room") ? saved.get("dead_room", {1}, Dtype::i64).item<int64_t>() : -1;
 }
 
 }  // namespace sae

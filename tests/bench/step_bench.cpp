@@ -223,10 +223,10 @@ void measure_on_device(DeviceKind kind, const Shape4& s, int64_t runs, const Cho
       *device, s, runs, Tensor::from(*device, {s.batch, s.width}, batches[0]), trainer.autoencoder().encoder().value());
   fmt::print("encoder product alone, bf16: {:8.3f} ms, {:.1f} TFLOP/s\n", product_ms, gigaflops(s, product_ms) * 1e-3);
   for (int64_t warm = 0; warm < 5; ++warm) trainer.step_ahead(batches[static_cast<size_t>(warm % 2)]);
-  trainer.report();
+  trainer.reports();
   const auto start = std::chrono::steady_clock::now();
   for (int64_t run = 0; run < runs; ++run) trainer.step_ahead(batches[static_cast<size_t>(run % 2)]);
-  const StepReport report = trainer.report();
+  const StepReport report = trainer.reports().back();
   const double ms = seconds_since(start) * 1e3 / static_cast<double>(runs);
   fmt::print(
       "step: {:8.3f} ms, {:.2f} of the bf16 product, {:.0f} rows a second, {} latents dead, {} of {} rows whole\n", ms,
