@@ -9,16 +9,18 @@
 namespace sae {
 
 BatchPrefetcher::BatchPrefetcher(const ActivationStore& store, const RowSelection& selection, const Options& options,
-                                 Prepare prepare, Device& device)
+                                 Prepare prepare, Device& host)
     : store_(store),
       order_(selection, options.seed, options.shuffle),
       options_(options),
       prepare_(std::move(prepare)),
-      device_(device),
+      host_(host),
       step_(options.first_step) {
   CHECK(options.batch_rows > 0 && options.ahead > 0 && options.first_step >= 0,
         "batches: expected at least 1 row, 1 batch ahead and step 0, got {}, {} and {}", options.batch_rows,
         options.ahead, options.first_step);
+  CHECK(host.kind() == DeviceKind::cpu, "batches: they are made on the host, not in memory of the device {}",
+        name_of(host.kind()));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -45,18 +47,9 @@ Tensor BatchPrefetcher::next() {
 
 Tensor BatchPrefetcher::make(int64_t step) const {
   const std::vector<int64_t> rows = order_.rows(step * options_.batch_rows, options_.batch_rows);
-  const Shape shape = {options_.batch_rows, store_.width()};
-  const auto fill = [&](float* values) {
-    store_.gather(rows, values);
-    if (prepare_) prepare_(values, shape.rows(), shape.cols());
-  };
-  if (device_.kind() != DeviceKind::cpu) {  // made on the host, and on its way before it is asked for
-    std::vector<float> values(static_cast<size_t>(shape.elements()));
-    fill(values.data());
-    return Tensor::from(device_, shape, values);
-  }
-  Writable batch = Tensor::empty(device_, shape, Dtype::f32);
-  fill(batch.data<float>());
+  Writable batch = Tensor::empty(host_, {options_.batch_rows, store_.width()}, Dtype::f32);
+  store_.gather(rows, batch.data<float>());
+  if (prepare_) prepare_(batch.data<float>(), options_.batch_rows, store_.width());
   return std::move(batch).freeze();
 }
 

@@ -13,7 +13,7 @@
 namespace sae {
 
 /// Reads the batches of a RowOrder ahead, in a thread of its own. Batch `step` holds the rows at positions
-/// [step * batch_rows, (step + 1) * batch_rows), all of it always. store, selection and device must outlive it.
+/// [step * batch_rows, (step + 1) * batch_rows), all of it always. store, selection and host must outlive it.
 class BatchPrefetcher {
  public:
   /// Changes a batch in place before it is handed out: rows x width floats.
@@ -26,8 +26,9 @@ class BatchPrefetcher {
     int64_t ahead = 2;  ///< batches that wait ready
   };
 
+  /// host: a device whose memory the host reads and writes.
   BatchPrefetcher(const ActivationStore& store, const RowSelection& selection, const Options& options, Prepare prepare,
-                  Device& device);
+                  Device& host);
   ~BatchPrefetcher();
   BatchPrefetcher(const BatchPrefetcher&) = delete;
   BatchPrefetcher& operator=(const BatchPrefetcher&) = delete;
@@ -45,7 +46,7 @@ class BatchPrefetcher {
   RowOrder order_;
   Options options_;
   Prepare prepare_;
-  Device& device_;
+  Device& host_;
   int64_t step_;
 
   std::mutex mutex_;

@@ -31,10 +31,11 @@ SplitRows::SplitRows(const std::string& folder, const RowFilter& filter, Device&
     : store_(folder),
       selection_(store_, filter),
       device_(device),
-      staging_(device.kind() == DeviceKind::cpu ? nullptr : Device::open(DeviceKind::cpu)) {}
+      own_host_(device.kind() == DeviceKind::cpu ? nullptr : Device::open(DeviceKind::cpu)),
+      host_(own_host_ ? *own_host_ : device) {}
 
 Tensor SplitRows::host_range(int64_t begin, int64_t end, InputNormalisation how) const {
-  return normalise(store_.gather(selection_.rows(begin, end), staging_ ? *staging_ : device_), how).rows;
+  return normalise(store_.gather(selection_.rows(begin, end), host_), how).rows;
 }
 
 std::unique_ptr<BatchPrefetcher> SplitRows::batches(uint64_t seed, int64_t first_step, int64_t size, bool shuffle,
@@ -43,7 +44,7 @@ std::unique_ptr<BatchPrefetcher> SplitRows::batches(uint64_t seed, int64_t first
       .batch_rows = size, .seed = seed, .shuffle = shuffle, .first_step = first_step};
   return std::make_unique<BatchPrefetcher>(
       store_, selection_, options,
-      [how](float* values, int64_t rows, int64_t width) { normalise_in_place(values, rows, width, how); }, device_);
+      [how](float* values, int64_t rows, int64_t width) { normalise_in_place(values, rows, width, how); }, host_);
 }
 
 ActivationData::ActivationData(const std::string& path, const RowFilter& filter, Device& device)
@@ -100,7 +101,7 @@ DataStatistics data_statistics(const SplitRows& train, InputNormalisation how) {
 Tensor initial_pre_bias(const SplitRows& train, uint64_t seed, InputNormalisation how) {
   constexpr int64_t sample = 32768;
   const auto batch = train.batches(seed, 0, std::min(sample, train.rows()), true, how);
-  return geometric_median(batch->next()).median;
+  return geometric_median(batch->next().to(train.device())).median;
 }
 
 }  // namespace sae

@@ -19,7 +19,7 @@ void declare_data_options(Options& options);
 RowFilter data_options(const Options& options);
 
 /// The rows of one split that are used, as an autoencoder of that input normalisation sees them. They are made on the
-/// host and then lie on `device`.
+/// host; `device` is where they are for.
 class SplitRows {
  public:
   SplitRows(const std::string& folder, const RowFilter& filter, Device& device);
@@ -30,15 +30,15 @@ class SplitRows {
   const ActivationStore& store() const { return store_; }
   const RowSelection& selection() const { return selection_; }
 
-  /// Rows [begin, end) of the selection, in stored order.
+  /// Rows [begin, end) of the selection, in stored order, on device().
   Tensor range(int64_t begin, int64_t end, InputNormalisation how = InputNormalisation::centred_unit_norm) const {
     return host_range(begin, end, how).to(device_);
   }
   /// The same, where the host can read them.
   Tensor host_range(int64_t begin, int64_t end, InputNormalisation how = InputNormalisation::centred_unit_norm) const;
-  /// The batches of a training run, read ahead by a thread. Batch s holds positions [s * size, (s + 1) * size) of an
-  /// endless stream of passes, each in an order of its own: a function of (seed, s, size) alone, so a resumed run needs
-  /// no other state.
+  /// The batches of a training run, on the host, read ahead by a thread. Batch s holds positions [s * size, (s + 1) *
+  /// size) of an endless stream of passes, each in an order of its own: a function of (seed, s, size) alone, so a
+  /// resumed run needs no other state.
   std::unique_ptr<BatchPrefetcher> batches(uint64_t seed, int64_t first_step, int64_t size, bool shuffle,
                                            InputNormalisation how = InputNormalisation::centred_unit_norm) const;
 
@@ -46,7 +46,8 @@ class SplitRows {
   ActivationStore store_;
   RowSelection selection_;
   Device& device_;
-  std::unique_ptr<Device> staging_;  // where device_ is not the host
+  std::unique_ptr<Device> own_host_;  // where device_ is another
+  Device& host_;
 };
 
 /// A harvested folder: the splits train, validation and test.

@@ -144,10 +144,14 @@ RunInProgress::RunInProgress(const RunContext& context, const RunPlan& plan)
 void RunInProgress::step(const Tensor& x) {
   const int64_t steps = plan_.training.steps;
   const int64_t log_every = plan_.log_every > 0 ? plan_.log_every : std::max<int64_t>(1, steps / 100);
-  const auto start = std::chrono::steady_clock::now();
-  resample_if_due();
-  means_.add(trainer_.step(x));
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  timed([&] {
+    resample_if_due();
+    if (trainer_.can_run_ahead()) {
+      trainer_.step_ahead({x.data<float>(), static_cast<size_t>(x.elements())});
+    } else {
+      means_.add(trainer_.step(x.to(context_.device)));
+    }
+  });
   const int64_t done = trainer_.steps_done();
   if (done % log_every == 0 || done == steps) log();
   evaluate_if_due();
@@ -156,6 +160,19 @@ void RunInProgress::step(const Tensor& x) {
   } else if (checkpoint_due()) {
     checkpoint();
   }
+}
+
+template <class Work>
+void RunInProgress::timed(Work&& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void RunInProgress::catch_up() {
+  timed([&] {
+    for (const StepReport& report : trainer_.reports()) means_.add(report);
+  });
 }
 
 /// By the clock unless steps are asked for: a checkpoint takes half a second, and a trial run ten.
@@ -190,6 +207,7 @@ void RunInProgress::restore() {
 }
 
 void RunInProgress::checkpoint() {
+  catch_up();
   save_checkpoint(file("checkpoint.safetensors"), trainer_,
                   {{"plan", text_},
                    {"metrics_bytes", std::to_string(metrics_->bytes())},
@@ -200,6 +218,7 @@ void RunInProgress::checkpoint() {
 }
 
 void RunInProgress::log() {
+  catch_up();
   Json line = Json::object();
   line.set("step", trainer_.steps_done()).set("tokens", trainer_.rows_seen());
   line.set("normalised_mse", means_.mean(means_.sum.normalised_mse)).set("l0", means_.mean(means_.sum.l0));
@@ -223,6 +242,7 @@ void RunInProgress::evaluate_if_due() {
   const auto& due = plan_.evaluate_after;
   if (std::find(due.begin(), due.end(), done) == due.end()) return;
   if (!points_.empty() && points_.back().step == done) return;  // restored at this very step
+  catch_up();
   RunPoint point;
   point.step = done;
   point.tokens = trainer_.rows_seen();
@@ -251,7 +271,7 @@ std::vector<Tensor> RunInProgress::training_sample(int64_t part) const {
   const auto stream = context_.data.train.batches(plan_.training.seed ^ other_order, part * batches,
                                                   plan_.training.batch_size, true, plan_.model.normalisation);
   std::vector<Tensor> sample;
-  for (int64_t i = 0; i < batches; ++i) sample.push_back(stream->next());
+  for (int64_t i = 0; i < batches; ++i) sample.push_back(stream->next().to(context_.device));
   return sample;
 }
 

@@ -23,8 +23,8 @@ class RunInProgress {
   const RunResult& result() const { return *result_; }
   int64_t steps_done() const { return trainer_.steps_done(); }
 
-  /// One step on batch number steps_done() of the stream, with what is due after it: a line of metrics, an evaluation,
-  /// a checkpoint, and at the end the result. Throws NotFinite where the run diverges.
+  /// One step on batch number steps_done() of the stream, x on the host, with what is due after it: a line of metrics,
+  /// an evaluation, a checkpoint, and at the end the result. Throws NotFinite where the run diverges.
   void step(const Tensor& x);
   void checkpoint();
   /// The last line of metrics: "NMSE 0.2132  L0 32.0  dead 12"
@@ -42,6 +42,11 @@ class RunInProgress {
   std::string file(const std::string& name) const { return plan_.folder + "/" + name; }
   RunResult read_result() const;
   void restore();
+  /// Does it, and counts the time as training.
+  template <class Work>
+  void timed(Work&& work);
+  /// Waits for the steps that ran ahead, and takes in what they saw.
+  void catch_up();
   void log();
   bool checkpoint_due() const;
   void resample_if_due();

@@ -38,7 +38,7 @@ std::vector<double> principal_component_errors(const SplitRows& train, const Spl
     add_products(train_products, batches->next(), centre);
   }
   for (int64_t begin = 0; begin < test.rows(); begin += batch) {
-    add_products(test_products, test.range(begin, std::min(test.rows(), begin + batch)), centre);
+    add_products(test_products, test.host_range(begin, std::min(test.rows(), begin + batch)), centre);
   }
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(train_products);  // eigenvalues ascend
   const Eigen::MatrixXd& directions = solver.eigenvectors();

@@ -118,8 +118,8 @@ int train(const Options& options) {
   if (options.get_flag("profile")) {
     Trainer trainer(initial_weights(context, plan), plan.training);
     const auto batches = data.train.batches(plan.training.seed, 0, plan.training.batch_size, plan.shuffle, how);
-    for (int step = 0; step < 3; ++step) trainer.step(batches->next());  // buffers and caches filled
-    fmt::print("{}", trainer.profile(batches->next()).to_string());
+    for (int step = 0; step < 3; ++step) trainer.step(batches->next().to(*device));  // buffers and caches filled
+    fmt::print("{}", trainer.profile(batches->next().to(*device)).to_string());
     return 0;
   }
   prepare_output(plan.folder, plan.resume, options.get_flag("overwrite"));

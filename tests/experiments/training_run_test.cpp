@@ -120,6 +120,53 @@ TEST_F(TrainingRun, RunsOnAnotherDevice) {
   }
 }
 
+class RunOnSimt : public TrainingRun {
+ protected:
+  RunPlan short_plan(const std::string& name) const {
+    RunPlan plan = TrainingRun::plan(name);
+    plan.training.batch_size = 32;
+    plan.training.steps = 55;
+    plan.training.dead_after = 320;
+    plan.evaluate_after = {55};
+    return plan;
+  }
+  std::unique_ptr<Device> simt_ = Device::open(DeviceKind::simt);
+  ActivationData on_simt_{path("data"), {.skip_positions = 1, .skip_tokens = {}, .max_norm_multiple = 10}, *simt_};
+  RunContext simt_context_ = make_context(on_simt_, 0, *simt_);
+};
+
+TEST_F(RunOnSimt, StepsThatRunAheadChangeNothing) {
+  RunPlan ahead = short_plan("ahead"), waiting = short_plan("waiting");
+  for (RunPlan* plan : {&ahead, &waiting}) {
+    plan->model.k_aux = 0;  // with dead latents steps that run ahead go by room for them
+    plan->log_every = 20;
+  }
+  waiting.training.clip_norm = 1e9;  // never reached, but such steps do not run ahead
+  const RunResult got = train_run(simt_context_, ahead), expected = train_run(simt_context_, waiting);
+  EXPECT_EQ(folder_.read("ahead/metrics.jsonl"), folder_.read("waiting/metrics.jsonl"));
+  EXPECT_EQ(got.points[0].validation.normalised_mse, expected.points[0].validation.normalised_mse);
+  const LoadedAutoencoder a = load_autoencoder(got.autoencoder_file, device_);
+  const LoadedAutoencoder b = load_autoencoder(expected.autoencoder_file, device_);
+  const auto left = a.autoencoder.parameters(), right = b.autoencoder.parameters();
+  for (size_t i = 0; i < left.size(); ++i) {
+    EXPECT_EQ(left[i]->value().to_vector<float>(), right[i]->value().to_vector<float>()) << left[i]->name();
+  }
+}
+
+TEST_F(RunOnSimt, InterruptedAndResumedEqualsUninterrupted) {
+  const RunResult whole = train_run(simt_context_, short_plan("whole"));
+  RunPlan broken = short_plan("broken");
+  catch_interrupts();
+  std::raise(SIGINT);
+  EXPECT_REFUSED(train_run(simt_context_, broken), "interrupted after 1 of 55 steps");
+  broken.resume = true;
+  EXPECT_REFUSED(train_run(simt_context_, broken), "interrupted after 2 of 55 steps");
+  clear_interrupt();
+  train_run(simt_context_, broken);
+  EXPECT_EQ(folder_.read("whole/autoencoder.safetensors"), folder_.read("broken/autoencoder.safetensors"));
+  EXPECT_EQ(folder_.read("whole/metrics.jsonl"), folder_.read("broken/metrics.jsonl"));
+}
+
 TEST(TrainingMemory, IsAskedForBeforeTheRun) {
   const AutoencoderOptions model{.width = 768, .latents = 32768, .activation = Activation::relu};
   const TrainingOptions training{.batch_size = 8192};

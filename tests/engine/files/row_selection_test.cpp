@@ -148,6 +148,12 @@ TEST_F(Selection, PrefetcherHandsOverWhatWentWrong) {
   }
   EXPECT_THROW(BatchPrefetcher(*store_, selection, {0, 1}, nullptr, *device_), Error);
   EXPECT_THROW(BatchPrefetcher(*store_, selection, {1, 1, true, -1}, nullptr, *device_), Error);
+  const auto simt = Device::open(DeviceKind::simt);
+  EXPECT_THAT(
+      [&] {
+        BatchPrefetcher(*store_, selection, {1, 1}, nullptr, *simt);
+      },
+      ThrowsMessage<Error>(HasSubstr("made on the host, not")));
 }
 
 TEST_F(Selection, APrefetcherStopsWithItsBatchesUnread) {
