@@ -9,23 +9,22 @@
 namespace sae {
 namespace {
 
-/// An L0 below this is a dead autoencoder; its logarithm would lead the interpolation astray.
+/// The logarithm of a dead autoencoder's L0 would lead the interpolation astray.
 constexpr double least_l0 = 0.05;
-
-double distance(double l0, double target) { return std::abs(std::log(std::max(l0, least_l0) / target)); }
 
 }  // namespace
 
-/// The next weight to try.
-double PenaltySearch::guess(double target_l0) const {
-  if (trials_.empty()) return options_.first_guess;
-  const auto clamp = [&](double penalty) { return std::clamp(penalty, options_.least, options_.most); };
+double log_distance(double l0, double target) { return std::abs(std::log(std::max(l0, least_l0) / target)); }
+
+double next_penalty(std::span<const PenaltyTrial> trials, double target_l0, const PenaltySearchOptions& options) {
+  if (trials.empty()) return options.first_guess;
+  const auto clamp = [&](double penalty) { return std::clamp(penalty, options.least, options.most); };
   const auto step = [&](double ratio) { return std::clamp(ratio, 1.3, 4.0); };
   // The first trial below the target and its neighbour above it bracket the answer, if both exist.
-  const auto below = std::find_if(trials_.begin(), trials_.end(), [&](const auto& t) { return t.l0 < target_l0; });
-  if (below == trials_.begin()) return clamp(below->penalty / step(target_l0 / std::max(below->l0, least_l0)));
+  const auto below = std::find_if(trials.begin(), trials.end(), [&](const auto& t) { return t.l0 < target_l0; });
+  if (below == trials.begin()) return clamp(below->penalty / step(target_l0 / std::max(below->l0, least_l0)));
   const PenaltyTrial& above = *(below - 1);
-  if (below == trials_.end()) return clamp(above.penalty * step(above.l0 / target_l0));
+  if (below == trials.end()) return clamp(above.penalty * step(above.l0 / target_l0));
   const double x0 = std::log(above.penalty), x1 = std::log(below->penalty);
   const double y0 = std::log(above.l0), y1 = std::log(std::max(below->l0, least_l0));
   // Kept off the ends, so that a curve that is no power law cannot stall the search.
@@ -35,12 +34,12 @@ double PenaltySearch::guess(double target_l0) const {
 
 const PenaltyTrial& PenaltySearch::nearest(double target_l0) const {
   return *std::min_element(trials_.begin(), trials_.end(), [&](const auto& a, const auto& b) {
-    return distance(a.l0, target_l0) < distance(b.l0, target_l0);
+    return log_distance(a.l0, target_l0) < log_distance(b.l0, target_l0);
   });
 }
 
 bool PenaltySearch::found(double target_l0) const {
-  return !trials_.empty() && distance(nearest(target_l0).l0, target_l0) <= options_.tolerance;
+  return !trials_.empty() && log_distance(nearest(target_l0).l0, target_l0) <= options_.tolerance;
 }
 
 std::vector<PenaltyTrial> PenaltySearch::find(std::span<const double> targets) {
@@ -50,7 +49,7 @@ std::vector<PenaltyTrial> PenaltySearch::find(std::span<const double> targets) {
   for (int round = 0; round < options_.trials_for_each; ++round) {
     std::set<double> penalties;  // two targets may ask for one weight, above all in the first round
     for (const double target : targets) {
-      if (!found(target)) penalties.insert(guess(target));
+      if (!found(target)) penalties.insert(next_penalty(trials_, target, options_));
     }
     if (penalties.empty()) break;
     const std::vector<double> weights(penalties.begin(), penalties.end());

@@ -19,6 +19,13 @@ struct PenaltyTrial {
   double l0 = 0;
 };
 
+/// |log(l0 / target)|; an L0 below 0.05, that of a dead autoencoder, counts as 0.05.
+double log_distance(double l0, double target);
+
+/// The next weight to try for a sparsity: between the two of `trials` (ascending weights) that bracket it, interpolated
+/// as a power law; beyond them by the power -1, at most four times further; the first guess where there are none.
+double next_penalty(std::span<const PenaltyTrial> trials, double target_l0, const PenaltySearchOptions& options);
+
 /// Finds the L1 weights at which short runs reach given sparsities. L0 falls as the weight rises, about as a power law
 /// over short ranges, so each guess interpolates log L0 over log weight between the nearest trials (a bisection that
 /// uses the values), and all targets share all trials.
@@ -33,7 +40,6 @@ class PenaltySearch {
   std::vector<PenaltyTrial> find(std::span<const double> target_l0);
 
  private:
-  double guess(double target_l0) const;
   bool found(double target_l0) const;
   const PenaltyTrial& nearest(double target_l0) const;
 

@@ -15,6 +15,7 @@
 #include "experiments/compare_activations/run_rows.h"
 #include "experiments/compare_activations/seed_agreement.h"
 #include "experiments/compare_activations/targets.h"
+#include "experiments/compare_activations/whole_run_penalties.h"
 
 namespace sae {
 
@@ -61,8 +62,8 @@ namespace {
 constexpr int most_extensions = 3;
 /// A trial trains on this part of the tokens.
 constexpr int64_t trial_divisor = 4;
-/// |log(L0 / target)| of a whole run with a penalty beyond which the target gets a second one.
-constexpr double most_miss = 0.2;
+/// A target that whole runs with a penalty missed gets another one, this often at most.
+constexpr int most_corrections = 2;
 
 class Sweep {
  public:
@@ -83,25 +84,21 @@ class Sweep {
     for (const std::vector<double>& targets : target_waves(sweep_.target_l0, sweep_.trial_l0)) {
       std::vector<Aimed> aimed;
       for (const Contestant& contestant : sweep_.contestants) aim(aimed, contestant, targets);
-      run_wave(rows, aimed);
-      write(rows);
-      std::vector<Aimed> again;
-      for (const Contestant& contestant : penalised())
-        aim(again, contestant, missed_targets(rows, contestant, targets));
-      if (again.empty()) continue;
-      run_wave(rows, again);
-      write(rows);
+      run_together(rows, aimed, 0);
+      for (int i = 0; i <= most_corrections; ++i) run_together(rows, correct(aimed, i < most_corrections), 0);
+      for (int64_t seed = 1; seed < sweep_.seeds; ++seed) run_together(rows, aimed, seed);
     }
     if (sweep_.seeds > 1) compare_seeds(rows);
     return rows;
   }
 
  private:
-  /// A whole run to come: what sparsity it aims at, with the trial from which its penalty is taken, if it has one.
+  /// A whole run to come: what sparsity it aims at, with which penalty, if it has one.
   struct Aimed {
     Contestant contestant;
     double target = 0;
-    PenaltyTrial trial;
+    double penalty = 0;
+    double trial_l0 = 0;  ///< of the trial that chose the penalty; 0 where none did
   };
 
   std::vector<Contestant> penalised() const {
@@ -117,9 +114,11 @@ class Sweep {
     if (targets.empty()) return;
     std::vector<PenaltyTrial> trials(targets.size());
     if (const auto search = searches_.find(contestant); search != searches_.end()) {
-      trials = search->second.find(trial_aims(drifts_[contestant], targets));
+      trials = search->second.find(whole_runs_[contestant].trial_aims(targets));
     }
-    for (size_t i = 0; i < targets.size(); ++i) aimed.push_back({contestant, targets[i], trials[i]});
+    for (size_t i = 0; i < targets.size(); ++i) {
+      aimed.push_back({contestant, targets[i], trials[i].penalty, trials[i].l0});
+    }
   }
 
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
@@ -203,46 +202,52 @@ class Sweep {
     return plans.size() == 1 ? plans[0].label : fmt::format("{} {}", plans.size(), what);
   }
 
-  /// The targets from which a run with a penalty ended too far: their drift is known now, so a second run comes nearer.
-  std::vector<double> missed_targets(const std::vector<ResultRow>& rows, const Contestant& contestant,
-                                     const std::vector<double>& targets) const {
-    std::vector<double> missed;
-    for (const ResultRow& row : rows) {
-      const bool asked = row.activation == name_of(contestant) && row.seed == first_seed() && row.part == 1 &&
-                         std::find(targets.begin(), targets.end(), row.target_l0) != targets.end();
-      if (asked && miss(row) > most_miss) missed.push_back(row.target_l0);
-    }
-    return missed;
-  }
-  static double miss(const ResultRow& row) { return std::abs(std::log(std::max(row.l0, 0.05) / row.target_l0)); }
   uint64_t first_seed() const { return static_cast<uint64_t>(options_.get_integer("seed")); }
 
-  /// Trains the whole runs, those of one seed together.
-  void run_wave(std::vector<ResultRow>& rows, const std::vector<Aimed>& aimed) {
-    for (int64_t seed = 0; seed < sweep_.seeds; ++seed) {
-      std::vector<RunPlan> plans;
-      for (const Aimed& one : aimed) {
-        plans.push_back(plan(one.contestant, one.target, one.trial.penalty, rates_.at(one.contestant), false, seed));
-      }
-      const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
-      for (size_t i = 0; i < plans.size(); ++i) {
-        if (results[i].diverged) throw NotFinite(*results[i].diverged);
-        keep_nearer(rows, rows_of(plans[i], aimed[i].target, results[i]));
-        if (seed > 0 || facts_of(aimed[i].contestant.activation).chooses_k) continue;
-        const double l0 = results[i].points.back().validation.l0;
-        drifts_[aimed[i].contestant][aimed[i].target] = std::clamp(l0 / std::max(aimed[i].trial.l0, 0.1), 0.2, 5.0);
-      }
+  /// Changes penalties whose runs missed their targets (WholeRunPenalties::correction). Returns the aims that changed.
+  std::vector<Aimed> correct(std::vector<Aimed>& all, bool may_try) const {
+    std::vector<Aimed> changed;
+    for (Aimed& aimed : all) {
+      if (facts_of(aimed.contestant.activation).chooses_k) continue;
+      const auto penalty = whole_runs_.at(aimed.contestant).correction(aimed.target, aimed.penalty, may_try);
+      if (!penalty) continue;
+      aimed.penalty = *penalty;
+      aimed.trial_l0 = 0;
+      changed.push_back(aimed);
     }
+    return changed;
   }
 
-  /// Of two runs for one target, the rows of the one that ended nearer to it are kept.
-  static void keep_nearer(std::vector<ResultRow>& rows, const std::vector<ResultRow>& run) {
-    const auto same = [&](const ResultRow& row) {
+  /// Trains the whole runs of one seed, together; two aims may come to the same run.
+  void run_together(std::vector<ResultRow>& rows, const std::vector<Aimed>& aimed, int64_t seed) {
+    if (aimed.empty()) return;
+    std::vector<RunPlan> plans;
+    std::vector<size_t> plan_of;
+    for (const Aimed& one : aimed) {
+      RunPlan next = plan(one.contestant, one.target, one.penalty, rates_.at(one.contestant), false, seed);
+      const auto same =
+          std::find_if(plans.begin(), plans.end(), [&](const RunPlan& p) { return p.folder == next.folder; });
+      plan_of.push_back(static_cast<size_t>(same - plans.begin()));
+      if (same == plans.end()) plans.push_back(std::move(next));
+    }
+    const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "runs"));
+    for (size_t i = 0; i < aimed.size(); ++i) {
+      const RunResult& result = results[plan_of[i]];
+      if (result.diverged) throw NotFinite(*result.diverged);
+      replace(rows, rows_of(plans[plan_of[i]], aimed[i].target, result));
+      if (seed == 0 && !facts_of(aimed[i].contestant.activation).chooses_k) {
+        whole_runs_[aimed[i].contestant].remember(aimed[i].target, aimed[i].penalty, aimed[i].trial_l0,
+                                                  result.points.back().validation.l0);
+      }
+    }
+    write(rows);
+  }
+
+  /// A target's rows are those of its last run.
+  static void replace(std::vector<ResultRow>& rows, const std::vector<ResultRow>& run) {
+    std::erase_if(rows, [&](const ResultRow& row) {
       return row.activation == run[0].activation && row.target_l0 == run[0].target_l0 && row.seed == run[0].seed;
-    };
-    const auto old = std::find_if(rows.rbegin(), rows.rend(), same);
-    if (old != rows.rend() && miss(*old) <= miss(run.back())) return;
-    std::erase_if(rows, same);
+    });
     rows.insert(rows.end(), run.begin(), run.end());
   }
 
@@ -299,7 +304,7 @@ class Sweep {
   std::map<Contestant, double> rates_;
   std::map<Contestant, double> trial_penalties_;
   std::map<Contestant, PenaltySearch> searches_;
-  std::map<Contestant, std::map<double, double>> drifts_;  // by target: L0 of the whole run over that of its trial
+  std::map<Contestant, WholeRunPenalties> whole_runs_;  // of the first seed
 };
 
 }  // namespace

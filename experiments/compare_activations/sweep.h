@@ -31,8 +31,9 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data);
 ///   1. for each activation with a penalty, the penalty for trial_l0, roughly, at the middle learning rate;
 ///   2. learning-rate trials, the same number for each activation, on a quarter of the tokens;
 ///   3. the target nearest to trial_l0 first, then one above and one below at a time: penalties, on a quarter of the
-///      tokens, then the runs themselves for every seed, with points at half and at all of the tokens; once more with
-///      another penalty where L0 came out too far from its target.
+///      tokens, then whole runs of the first seed, with points at half and at all of the tokens; where L0 came out too
+///      far from its target, at most twice more, with a penalty interpolated between the whole runs; then the chosen
+///      runs for every other seed.
 /// Runs of one step of this list share one stream of batches. Rows of principal components ("pca") stand beside them.
 /// Choices are made on validation data; the rows are test data. results.csv and the plot are rewritten after each run.
 std::vector<ResultRow> run_sweep(const RunContext& context, const Options& options, const SweepOptions& sweep);

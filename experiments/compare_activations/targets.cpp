@@ -22,15 +22,4 @@ std::vector<std::vector<double>> target_waves(std::vector<double> targets, doubl
   return waves;
 }
 
-std::vector<double> trial_aims(const std::map<double, double>& drifts, std::span<const double> targets) {
-  std::vector<double> aims;
-  for (const double target : targets) {
-    const auto nearest = std::min_element(drifts.begin(), drifts.end(), [&](const auto& a, const auto& b) {
-      return std::abs(std::log(a.first / target)) < std::abs(std::log(b.first / target));
-    });
-    aims.push_back(nearest == drifts.end() ? target : target / nearest->second);
-  }
-  return aims;
-}
-
 }  // namespace sae

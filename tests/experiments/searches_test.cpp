@@ -6,6 +6,7 @@
 #include "experiments/compare_activations/learning_rate_search.h"
 #include "experiments/compare_activations/penalty_search.h"
 #include "experiments/compare_activations/targets.h"
+#include "experiments/compare_activations/whole_run_penalties.h"
 #include "tests/support/tensors.h"
 
 namespace sae {
@@ -82,10 +83,31 @@ TEST(Targets, TheMiddleComesFirstThenOneAboveAndOneBelow) {
   EXPECT_EQ(target_waves({}, 32), Waves{});
 }
 
-TEST(Targets, TrialsAimHigherByWhatTheNearestRunLost) {
+TEST(WholeRunPenalties, TrialsAimHigherByWhatTheNearestRunLost) {
   const std::vector<double> targets = {8, 60};
-  EXPECT_EQ(trial_aims({}, targets), targets);
-  EXPECT_EQ(trial_aims({{16, 0.5}, {64, 0.75}}, targets), (std::vector<double>{16, 80}));
+  WholeRunPenalties runs;
+  EXPECT_EQ(runs.trial_aims(targets), targets);
+  runs.remember(16, 0.2, 20, 10);
+  runs.remember(64, 0.05, 80, 60);
+  EXPECT_EQ(runs.trial_aims(targets), (std::vector<double>{16, 80}));
+  runs.remember(16, 0.1, 0, 16);  // chosen by no trial: says nothing of trials
+  EXPECT_EQ(runs.trial_aims(targets), (std::vector<double>{16, 80}));
+  runs.remember(8, 0.4, 100, 1);
+  EXPECT_EQ(runs.trial_aims(targets), (std::vector<double>{40, 80}));
+}
+
+TEST(WholeRunPenalties, AreCorrectedBetweenTheRunsAndSettleOnTheNearest) {
+  WholeRunPenalties runs;
+  EXPECT_REFUSED((void)runs.correction(32, 0.1, true), "no whole run");
+  runs.remember(32, 0.1, 32, 30);
+  EXPECT_FALSE(runs.correction(32, 0.1, true));    // near enough
+  EXPECT_EQ(runs.correction(32, 0.2, true), 0.1);  // a better one is known
+  runs.remember(64, 0.05, 64, 480);
+  const auto between = runs.correction(120, 0.05, true);  // L0 falls with the fourth power there
+  ASSERT_TRUE(between);
+  EXPECT_NEAR(*between, 0.05 * std::sqrt(2.0), 1e-9);
+  EXPECT_FALSE(runs.correction(900, 0.05, false));   // far, but no more trials
+  EXPECT_EQ(runs.correction(64, 0.05, false), 0.1);  // 30 is nearer to 64 than 480 is
 }
 
 TEST(Contestants, AreReadAndNamed) {
