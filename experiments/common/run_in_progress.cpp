@@ -36,6 +36,7 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   // What is left out where it is as usual, so that older runs are still found.
   if (plan.encoder_start == EncoderStart::random) json.set("encoder_start", "random");
   if (t.freeze_encoder_bias) json.set("freeze_encoder_bias", true);
+  if (t.bias_rate != 1) json.set("bias_rate", t.bias_rate);
   if (t.free_decoder_norm) json.set("free_decoder_norm", true);
   if (m.normalisation != InputNormalisation::centred_unit_norm) {
     json.set("input_normalisation", name_of(m.normalisation));

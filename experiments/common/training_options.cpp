@@ -25,9 +25,12 @@ void declare_training_options(Options& options, const TrainingPresets& presets) 
                "rows to train on in all; more than the store holds means further passes [default: one pass]")
       .integer("seed", 0, "N", "seed of the initialisation and of the order of the rows")
       .number("lr-warmup", 0, "PART", "part of the run over which the learning rate rises from 0")
-      .number("lr-decay", 0, "PART", "part of the run over which it falls to 0 at the end")
+      .number("lr-decay", 0.2, "PART", "part of the run over which it falls to 0 at the end")
       .number("penalty-warmup", 0.05, "PART", "part of the run over which the sparsity penalty rises from 0")
       .number("threshold-rate", 10, "MULTIPLE", "learning rate of jumprelu's log thresholds, over that of the weights")
+      .number("bias-rate", "MULTIPLE",
+              "learning rate of the biases, over that of the weights [default: 0.2 for prolu and prolu-ste, whose "
+              "encoder bias is a threshold; 1 for all others]")
       .integer("resamples", 4, "N",
                "times at which dead latents are resampled, in the first half of the run (relu, prolu, gated)")
       .integer("dead-after", "N",
@@ -86,6 +89,9 @@ TrainingOptions training_options(const Options& options, const AutoencoderOption
   training.lr_decay = options.get_number("lr-decay", 0, 1);
   training.penalty_warmup = options.get_number("penalty-warmup", 0, 1);
   training.threshold_rate = options.get_number("threshold-rate", 1e-6, 1e6);
+  training.bias_rate = options.given("bias-rate")                     ? options.get_number("bias-rate", 1e-6, 1e6)
+                       : facts_of(model.activation).bias_is_threshold ? 0.2
+                                                                      : 1.0;
   training.dead_after = options.given("dead-after") ? options.get_integer("dead-after", 1, int64_t{1} << 60)
                                                     : std::max<int64_t>(1, std::min<int64_t>(10'000'000, tokens / 10));
   training.fired_above = options.get_number("fired-above", 0, 1e9);

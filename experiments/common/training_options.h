@@ -11,7 +11,8 @@ struct TrainingPresets {
 };
 
 /// The options that programs which train share: --latents, --batch-size, --k-aux, --dead-after,
-/// --lr-warmup, --lr-decay, --penalty-warmup, --bandwidth, --threshold-rate, --resamples, --averaging, --clip-norm,
+/// --lr-warmup, --lr-decay, --penalty-warmup, --bandwidth, --threshold-rate, --bias-rate, --resamples, --averaging,
+/// --clip-norm,
 /// --fired-above, --seed, --threads, --device and those of declare_encoder_precision.
 void declare_training_options(Options& options, const TrainingPresets& presets = {});
 

@@ -60,7 +60,7 @@ namespace {
 
 /// Beyond the edges of the grid, this many further steps of it at most.
 constexpr int most_extensions = 3;
-/// A trial trains on this part of the tokens.
+/// Penalties are searched on this part of the tokens.
 constexpr int64_t trial_divisor = 4;
 /// A target that whole runs with a penalty missed gets another one, this often at most.
 constexpr int most_corrections = 2;
@@ -74,11 +74,11 @@ class Sweep {
     for (const Contestant& contestant : sweep_.contestants) rates_[contestant] = middle_rate();
     for (const Contestant& contestant : penalised()) {
       const double guess = sweep_.trial_penalty * (contestant.activation == Activation::jump_relu ? 0.01 : 1.0);
-      trial_penalties_[contestant] = penalty_search(contestant, guess).find({&sweep_.trial_l0, 1})[0].penalty;
+      trial_penalties_[contestant] = penalty_search(contestant, guess).find({&sweep_.trial_l0, 1})[0];
     }
     tune_learning_rates();
     for (const Contestant& contestant : penalised()) {
-      searches_.emplace(contestant, penalty_search(contestant, trial_penalties_.at(contestant)));
+      searches_.emplace(contestant, penalty_search(contestant, trial_penalties_.at(contestant).penalty));
     }
     std::vector<ResultRow> rows = principal_component_rows();
     for (const std::vector<double>& targets : target_waves(sweep_.target_l0, sweep_.trial_l0)) {
@@ -123,8 +123,12 @@ class Sweep {
 
   double middle_rate() const { return sweep_.learning_rates[sweep_.learning_rates.size() / 2]; }
 
+  /// What a run is for. Learning rates are tried in whole runs: short ones choose rates that are too high for long
+  /// ones.
+  enum class Purpose { penalty_trial, rate_trial, result };
+
   /// `seed` counts from 0; trials use the first.
-  RunPlan plan(const Contestant& contestant, double target, double penalty, double rate, bool trial,
+  RunPlan plan(const Contestant& contestant, double target, double penalty, double rate, Purpose purpose,
                int64_t seed = 0) const {
     RunPlan plan;
     const bool chooses_k = facts_of(contestant.activation).chooses_k;
@@ -132,21 +136,24 @@ class Sweep {
         model_options(options_, context_.data.train.width(), contestant.activation, context_.statistics.variance);
     if (chooses_k) plan.model.k = static_cast<int64_t>(target);
     if (!chooses_k) plan.model.penalty = penalty;
-    const int64_t tokens = trial ? sweep_.tokens / trial_divisor : sweep_.tokens;
+    const int64_t tokens = purpose == Purpose::penalty_trial ? sweep_.tokens / trial_divisor : sweep_.tokens;
     plan.training = training_options(options_, plan.model, tokens, context_.statistics.variance);
     plan.training.learning_rate = rate;
     plan.training.freeze_decoder = contestant.frozen_decoder;
     plan.training.seed += static_cast<uint64_t>(seed);
     plan.resamples = options_.get_integer("resamples", 0, 1000);
     const std::string strength = chooses_k ? fmt::format("k{}", plan.model.k) : fmt::format("penalty-{:.5g}", penalty);
-    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", trial ? "trial-" : "", name_of(contestant), strength,
-                                         rate, seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
+    const std::string_view kind = purpose == Purpose::penalty_trial ? "trial-"
+                                  : purpose == Purpose::rate_trial  ? "trial-of-rate-"
+                                                                    : "";
+    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", kind, name_of(contestant), strength, rate,
+                                         seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
     plan.folder = fmt::format("{}/runs/{}", sweep_.folder, name);
     plan.label = name;
     plan.resume = true;
-    plan.test = !trial;
+    plan.test = purpose == Purpose::result;
     plan.evaluate_after = {plan.training.steps};
-    if (!trial) {
+    if (purpose == Purpose::result) {
       const int64_t steps = plan.training.steps;
       plan.evaluate_after = {std::max<int64_t>(1, steps / 2), before_last_fifth(steps), steps};
     }
@@ -159,7 +166,7 @@ class Sweep {
     return PenaltySearch({.first_guess = first_guess}, [this, contestant, rate](std::span<const double> penalties) {
       std::vector<RunPlan> plans;
       for (const double penalty : penalties) {
-        plans.push_back(plan(contestant, sweep_.trial_l0, penalty, rate, true));
+        plans.push_back(plan(contestant, sweep_.trial_l0, penalty, rate, Purpose::penalty_trial));
       }
       std::vector<double> l0;
       for (const RunResult& result : train_runs(context_, plans, label_of(plans, "penalties"))) {
@@ -171,19 +178,25 @@ class Sweep {
   }
 
   void tune_learning_rates() {
+    std::map<std::pair<size_t, double>, double> l0_at;  // of contestant and rate
     const auto objectives = [&](std::span<const LearningRateTrial> round) {
       std::vector<RunPlan> plans;
       for (const auto& [index, rate] : round) {
         const Contestant& contestant = sweep_.contestants[index];
         const auto found = trial_penalties_.find(contestant);
-        plans.push_back(
-            plan(contestant, sweep_.trial_l0, found == trial_penalties_.end() ? 0.0 : found->second, rate, true));
+        const double penalty = found == trial_penalties_.end() ? 0.0 : found->second.penalty;
+        plans.push_back(plan(contestant, sweep_.trial_l0, penalty, rate, Purpose::rate_trial));
       }
       const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "learning rates"));
       std::vector<double> losses;
       for (size_t i = 0; i < results.size(); ++i) {
-        losses.push_back(results[i].diverged ? std::numeric_limits<double>::infinity()  // an answer too
-                                             : held_out_objective(plans[i].model, results[i].points.back().validation));
+        if (results[i].diverged) {
+          losses.push_back(std::numeric_limits<double>::infinity());  // an answer too
+          continue;
+        }
+        const Metrics& validation = results[i].points.back().validation;
+        losses.push_back(held_out_objective(plans[i].model, validation));
+        l0_at[{round[i].contestant, round[i].learning_rate}] = validation.l0;
       }
       return losses;
     };
@@ -191,8 +204,15 @@ class Sweep {
         search_learning_rates(sweep_.contestants.size(), sweep_.learning_rates, most_extensions, objectives);
     for (size_t i = 0; i < trials.size(); ++i) {
       const Contestant& contestant = sweep_.contestants[i];
-      rates_[contestant] = trials[i].best();
-      fmt::print(stderr, "{}: learning rate {:.3g}; tried", name_of(contestant), trials[i].best());
+      const double best = trials[i].best();
+      rates_[contestant] = best;
+      if (const auto tried = trial_penalties_.find(contestant); tried != trial_penalties_.end()) {
+        const auto& [penalty, trial_l0] = tried->second;
+        if (const auto l0 = l0_at.find({i, best}); l0 != l0_at.end()) {
+          whole_runs_[contestant].remember(sweep_.trial_l0, penalty, best == middle_rate() ? trial_l0 : 0, l0->second);
+        }
+      }
+      fmt::print(stderr, "{}: learning rate {:.3g}; tried", name_of(contestant), best);
       for (const auto& [rate, loss] : trials[i].loss) fmt::print(stderr, " {:.3g}: {:.4f}", rate, loss);
       fmt::print(stderr, "\n");
     }
@@ -224,7 +244,7 @@ class Sweep {
     std::vector<RunPlan> plans;
     std::vector<size_t> plan_of;
     for (const Aimed& one : aimed) {
-      RunPlan next = plan(one.contestant, one.target, one.penalty, rates_.at(one.contestant), false, seed);
+      RunPlan next = plan(one.contestant, one.target, one.penalty, rates_.at(one.contestant), Purpose::result, seed);
       const auto same =
           std::find_if(plans.begin(), plans.end(), [&](const RunPlan& p) { return p.folder == next.folder; });
       plan_of.push_back(static_cast<size_t>(same - plans.begin()));
@@ -280,7 +300,7 @@ class Sweep {
                    r.seed == first_seed() + static_cast<uint64_t>(seed);
           });
           if (row == rows.end()) continue;
-          const RunPlan whole = plan(contestant, target, row->penalty, row->learning_rate, false, seed);
+          const RunPlan whole = plan(contestant, target, row->penalty, row->learning_rate, Purpose::result, seed);
           group.autoencoders.push_back(whole.folder + "/autoencoder.safetensors");
         }
         groups.push_back(group);
@@ -302,7 +322,7 @@ class Sweep {
   const Options& options_;
   const SweepOptions& sweep_;
   std::map<Contestant, double> rates_;
-  std::map<Contestant, double> trial_penalties_;
+  std::map<Contestant, PenaltyTrial> trial_penalties_;  // for which learning rates are tried
   std::map<Contestant, PenaltySearch> searches_;
   std::map<Contestant, WholeRunPenalties> whole_runs_;  // of the first seed
 };

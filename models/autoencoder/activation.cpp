@@ -11,9 +11,9 @@ ActivationFacts facts_of(Activation activation) {
     case Activation::relu:
       return {.name = "relu", .resampled = true, .unit_decoder = true};
     case Activation::prolu:
-      return {.name = "prolu", .resampled = true, .unit_decoder = true};
+      return {.name = "prolu", .resampled = true, .bias_is_threshold = true, .unit_decoder = true};
     case Activation::prolu_ste:
-      return {.name = "prolu-ste", .resampled = true, .unit_decoder = true};
+      return {.name = "prolu-ste", .resampled = true, .bias_is_threshold = true, .unit_decoder = true};
     case Activation::gated:
       return {.name = "gated", .resampled = true, .unit_decoder = true};
     case Activation::jump_relu:

@@ -28,7 +28,8 @@ struct ActivationFacts {
   std::string_view name;
   bool chooses_k = false;  ///< k says how many latents are active, and AuxK revives dead ones; else the penalty decides
   bool resampled = false;  ///< dead latents are resampled a few times a run (Bricken et al. 2023)
-  bool unit_decoder = false;  ///< decoder rows are kept at length 1
+  bool bias_is_threshold = false;  ///< b_enc only decides what is active: it is not added to the values
+  bool unit_decoder = false;       ///< decoder rows are kept at length 1
   bool whole_batch =
       false;  ///< latents of a row depend on its batch in training; a threshold takes the batch's place later
 };

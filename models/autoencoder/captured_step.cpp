@@ -45,7 +45,8 @@ bool CapturedStep::can_take(const Autoencoder& autoencoder, const TrainingOption
   const Tensor& encoder = autoencoder.encoder().value();
   return encoder.device().kind() != DeviceKind::cpu && encoder.dtype() == Dtype::f32 &&
          autoencoder.options().activation == Activation::topk && options.fused && options.clip_norm == 0 &&
-         !options.freeze_decoder && !options.freeze_encoder_bias && !options.free_decoder_norm;
+         options.bias_rate == 1 && !options.freeze_decoder && !options.freeze_encoder_bias &&
+         !options.free_decoder_norm;
 }
 
 CapturedStep::CapturedStep(Device& device, const AutoencoderOptions& model, const TrainingOptions& training,

@@ -27,7 +27,8 @@ class CapturedStep {
     EncoderPanels& panels;
   };
 
-  /// Can this trainer's steps be captured? TopK, f32, fused, on simt or cuda, without clipping, the decoder learned.
+  /// Can this trainer's steps be captured? TopK, f32, fused, on simt or cuda, without clipping, one learning rate, the
+  /// decoder learned.
   static bool can_take(const Autoencoder& autoencoder, const TrainingOptions& options);
 
   CapturedStep(Device& device, const AutoencoderOptions& model, const TrainingOptions& training,

@@ -32,6 +32,8 @@ void check(const TrainingOptions& options) {
   }
   CHECK(std::isfinite(options.threshold_rate) && options.threshold_rate > 0,
         "training: the rate of the thresholds is {} times the learning rate, expected above 0", options.threshold_rate);
+  CHECK(std::isfinite(options.bias_rate) && options.bias_rate > 0,
+        "training: the rate of the biases is {} times the learning rate, expected above 0", options.bias_rate);
   CHECK(options.dead_after >= 1, "training: dead-after is {} tokens, expected at least 1", options.dead_after);
   CHECK(std::isfinite(options.clip_norm) && options.clip_norm >= 0, "training: clip-norm is {}, expected 0 or more",
         options.clip_norm);
@@ -78,6 +80,12 @@ double Trainer::learning_rate() const {
   const double left = static_cast<double>(options_.steps - steps_done_);
   const double decay = decay_steps < 1 ? 1.0 : std::clamp(left / decay_steps, 0.0, 1.0);
   return options_.learning_rate * ramp(options_.lr_warmup) * decay;
+}
+
+double Trainer::learning_rate_of(const Parameter& parameter) const {
+  const bool is_bias = &parameter == &autoencoder_.encoder_bias() || &parameter == &autoencoder_.pre_bias();
+  const bool is_threshold = parameter.name() == "log_threshold";
+  return learning_rate() * (is_bias ? options_.bias_rate : is_threshold ? options_.threshold_rate : 1.0);
 }
 
 StepReport Trainer::step(const Tensor& x) {
@@ -228,7 +236,6 @@ void Trainer::clip_gradients() {
 
 void Trainer::update_parameters() {
   const AdamOptions adam{.learning_rate = learning_rate()};
-  const AdamOptions threshold_adam{.learning_rate = learning_rate() * options_.threshold_rate};
   if (options_.freeze_decoder) autoencoder_.decoder().gradient.clear();
   if (options_.freeze_encoder_bias) autoencoder_.encoder_bias().gradient.clear();
   const auto parameters = autoencoder_.parameters();
@@ -256,8 +263,8 @@ void Trainer::update_parameters() {
   }
   for (const size_t i : others) {
     if (!parameters[i]->gradient.empty()) {  // empty: frozen, or a threshold that is measured
-      const bool is_threshold = parameters[i]->name() == "log_threshold";
-      adam_step(*parameters[i], moments_[i], is_threshold ? threshold_adam : adam, constraint_of(*parameters[i]));
+      const AdamOptions own_rate{.learning_rate = learning_rate_of(*parameters[i])};
+      adam_step(*parameters[i], moments_[i], own_rate, constraint_of(*parameters[i]));
     }
     if (options_.averaging) averages_[i].update(*parameters[i]);
   }

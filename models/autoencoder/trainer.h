@@ -28,6 +28,7 @@ struct TrainingOptions {
   double lr_decay = 0;          ///< part of the steps over which it falls to 0 at the end
   double penalty_warmup = 0;    ///< part of the steps over which the sparsity penalty rises from 0
   double threshold_rate = 10;   ///< jump_relu's log thresholds learn this many times as fast as the weights
+  double bias_rate = 1;         ///< b_enc and b_pre learn this many times as fast as the weights
   bool freeze_decoder = false;  ///< leave the decoder's random start as it is: a baseline for what learning it gives
   bool freeze_encoder_bias = false;  ///< leave b_enc at 0: the paper's eq. 2 has none
   bool free_decoder_norm = false;    ///< let decoder rows have any length: an ablation
@@ -66,7 +67,8 @@ class Trainer {
 
   /// x: [rows, width] normalised rows. Throws where a loss or a parameter becomes NaN or infinite.
   StepReport step(const Tensor& x);
-  /// Can steps run ahead of the host? TopK, f32, fused, on simt or cuda, without clipping, nothing frozen or free.
+  /// Can steps run ahead of the host? TopK, f32, fused, on simt or cuda, without clipping, one learning rate, nothing
+  /// frozen or free.
   bool can_run_ahead() const;
   /// A step for which nobody waits: `rows`, f32 [batch_size, width] of the host, are on their way while the device
   /// works on the step before, and on cuda the step is one CUDA graph. It is the same step, but that the auxiliary loss
@@ -122,6 +124,7 @@ class Trainer {
   void update_parameters();
   double ramp(double part) const;
   double learning_rate() const;
+  double learning_rate_of(const Parameter& parameter) const;
 
   Autoencoder autoencoder_;
   TrainingOptions options_;

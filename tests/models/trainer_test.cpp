@@ -266,6 +266,12 @@ TEST_F(TrainerTest, RestoredRunHasTheSameBits) {
   }
 }
 
+double largest_change(const std::vector<double>& from, const std::vector<double>& to) {
+  double most = 0;
+  for (size_t i = 0; i < from.size(); ++i) most = std::max(most, std::abs(to[i] - from[i]));
+  return most;
+}
+
 TEST_F(TrainerTest, SchedulesAndClipping) {
   // A step's update is about the learning rate in size, so warm-up and decay show in the first and the last step.
   TrainingOptions options = training();
@@ -276,14 +282,24 @@ TEST_F(TrainerTest, SchedulesAndClipping) {
   const auto moved = [&](int64_t step) {
     const auto before = trainer.autoencoder().pre_bias().value().to_vector<double>();
     trainer.step(batch_of(step, Dtype::f64));
-    const auto after = trainer.autoencoder().pre_bias().value().to_vector<double>();
-    double most = 0;
-    for (size_t i = 0; i < before.size(); ++i) most = std::max(most, std::abs(after[i] - before[i]));
-    return most;
+    return largest_change(before, trainer.autoencoder().pre_bias().value().to_vector<double>());
   };
   EXPECT_NEAR(moved(0), options.learning_rate / 10, options.learning_rate / 100);
   for (int64_t step = 1; step < steps - 1; ++step) trainer.step(batch_of(step, Dtype::f64));
   EXPECT_LT(moved(steps - 1), options.learning_rate / 5);
+
+  options.lr_warmup = 0;
+  options.bias_rate = 0.5;
+  Trainer slow_biases = make(Activation::topk, Dtype::f64, options);
+  const auto bias_before = slow_biases.autoencoder().pre_bias().value().to_vector<double>();
+  const auto rows_before = slow_biases.autoencoder().encoder().value().to_vector<double>();
+  slow_biases.step(batch_of(0, Dtype::f64));
+  const double bias_step =
+      largest_change(bias_before, slow_biases.autoencoder().pre_bias().value().to_vector<double>());
+  const double row_step = largest_change(rows_before, slow_biases.autoencoder().encoder().value().to_vector<double>());
+  EXPECT_NEAR(bias_step, 0.5 * options.learning_rate, 0.01 * options.learning_rate);
+  EXPECT_NEAR(row_step, options.learning_rate, 0.01 * options.learning_rate);
+  options.bias_rate = 1;
 
   options.clip_norm = 1e-12;  // clipped to almost nothing: Adam's epsilon then holds the step back
   Trainer clipped = make(Activation::topk, Dtype::f64, options);
@@ -294,6 +310,13 @@ TEST_F(TrainerTest, SchedulesAndClipping) {
 }
 
 TEST_F(TrainerTest, Refusals) {
+  EXPECT_REFUSED(make(Activation::topk, Dtype::f32,
+                      [] {
+                        auto o = training();
+                        o.bias_rate = 0;
+                        return o;
+                      }()),
+                 "rate of the biases");
   EXPECT_REFUSED(make(Activation::topk, Dtype::f32,
                       [] {
                         auto o = training();
