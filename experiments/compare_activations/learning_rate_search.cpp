@@ -8,22 +8,27 @@
 
 namespace sae {
 
+double error_at(double target_l0, double l0, double normalised_mse) {
+  constexpr double front = 0.35, furthest = 4;
+  return normalised_mse * std::pow(std::clamp(l0 / target_l0, 1 / furthest, furthest), front);
+}
+
 double LearningRateTrials::best() const {
-  CHECK(!loss.empty(), "learning rate search: no trial");
-  return std::min_element(loss.begin(), loss.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
+  CHECK(!error.empty(), "learning rate search: no trial");
+  return std::min_element(error.begin(), error.end(), [](const auto& a, const auto& b) { return a.second < b.second; })
       ->first;
 }
 
 namespace {
 
 bool at_edge(const LearningRateTrials& trials) {
-  return trials.best() == trials.loss.begin()->first || trials.best() == trials.loss.rbegin()->first;
+  return trials.best() == trials.error.begin()->first || trials.best() == trials.error.rbegin()->first;
 }
 
 /// One step beyond the better of the two edges.
 double beyond(const LearningRateTrials& trials, double ratio) {
-  const bool upper = trials.loss.rbegin()->second <= trials.loss.begin()->second;
-  return upper ? trials.loss.rbegin()->first * ratio : trials.loss.begin()->first / ratio;
+  const bool upper = trials.error.rbegin()->second <= trials.error.begin()->second;
+  return upper ? trials.error.rbegin()->first * ratio : trials.error.begin()->first / ratio;
 }
 
 }  // namespace
@@ -36,10 +41,10 @@ std::vector<LearningRateTrials> search_learning_rates(
   const double ratio = grid[1] / grid[0];
   std::vector<LearningRateTrials> all(contestants);
   const auto attempt = [&](const std::vector<LearningRateTrial>& round) {
-    const std::vector<double> losses = run(round);
+    const std::vector<double> errors = run(round);
     for (size_t i = 0; i < round.size(); ++i) {
-      all[round[i].contestant].loss[round[i].learning_rate] =
-          std::isfinite(losses[i]) ? losses[i] : std::numeric_limits<double>::infinity();
+      all[round[i].contestant].error[round[i].learning_rate] =
+          std::isfinite(errors[i]) ? errors[i] : std::numeric_limits<double>::infinity();
     }
   };
   std::vector<LearningRateTrial> round;

@@ -179,7 +179,7 @@ class Sweep {
 
   void tune_learning_rates() {
     std::map<std::pair<size_t, double>, double> l0_at;  // of contestant and rate
-    const auto objectives = [&](std::span<const LearningRateTrial> round) {
+    const auto errors_of = [&](std::span<const LearningRateTrial> round) {
       std::vector<RunPlan> plans;
       for (const auto& [index, rate] : round) {
         const Contestant& contestant = sweep_.contestants[index];
@@ -188,20 +188,20 @@ class Sweep {
         plans.push_back(plan(contestant, sweep_.trial_l0, penalty, rate, Purpose::rate_trial));
       }
       const std::vector<RunResult> results = train_runs(context_, plans, label_of(plans, "learning rates"));
-      std::vector<double> losses;
+      std::vector<double> errors;
       for (size_t i = 0; i < results.size(); ++i) {
         if (results[i].diverged) {
-          losses.push_back(std::numeric_limits<double>::infinity());  // an answer too
+          errors.push_back(std::numeric_limits<double>::infinity());  // an answer too
           continue;
         }
         const Metrics& validation = results[i].points.back().validation;
-        losses.push_back(held_out_objective(plans[i].model, validation));
+        errors.push_back(error_at(sweep_.trial_l0, validation.l0, validation.normalised_mse));
         l0_at[{round[i].contestant, round[i].learning_rate}] = validation.l0;
       }
-      return losses;
+      return errors;
     };
     const auto trials =
-        search_learning_rates(sweep_.contestants.size(), sweep_.learning_rates, most_extensions, objectives);
+        search_learning_rates(sweep_.contestants.size(), sweep_.learning_rates, most_extensions, errors_of);
     for (size_t i = 0; i < trials.size(); ++i) {
       const Contestant& contestant = sweep_.contestants[i];
       const double best = trials[i].best();
@@ -212,8 +212,9 @@ class Sweep {
           whole_runs_[contestant].remember(sweep_.trial_l0, penalty, best == middle_rate() ? trial_l0 : 0, l0->second);
         }
       }
-      fmt::print(stderr, "{}: learning rate {:.3g}; tried", name_of(contestant), best);
-      for (const auto& [rate, loss] : trials[i].loss) fmt::print(stderr, " {:.3g}: {:.4f}", rate, loss);
+      fmt::print(stderr, "{}: learning rate {:.3g}; error at L0 {:g} by rate:", name_of(contestant), best,
+                 sweep_.trial_l0);
+      for (const auto& [rate, error] : trials[i].error) fmt::print(stderr, " {:.3g}: {:.4f}", rate, error);
       fmt::print(stderr, "\n");
     }
   }

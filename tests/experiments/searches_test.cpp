@@ -75,6 +75,13 @@ TEST(LearningRateSearch, DivergedRunsAreWorst) {
   EXPECT_REFUSED(search_learning_rates(1, {2, 1}, 0, run), "learning rate search");
 }
 
+TEST(LearningRateSearch, ErrorsAreComparedAtTheSameSparsity) {
+  EXPECT_EQ(error_at(32, 32, 0.2), 0.2);
+  EXPECT_NEAR(error_at(32, 16, 0.2), 0.2 * std::pow(0.5, 0.35), 1e-12);  // sparser: better than its error says
+  EXPECT_NEAR(error_at(32, 64, 0.2), 0.2 * std::pow(2, 0.35), 1e-12);
+  EXPECT_GT(error_at(32, 0, 1.0), 0.6);  // what has collapsed is not the best
+}
+
 TEST(Targets, TheMiddleComesFirstThenOneAboveAndOneBelow) {
   using Waves = std::vector<std::vector<double>>;
   EXPECT_EQ(target_waves({128, 8, 32, 16, 64}, 32), (Waves{{32}, {16, 64}, {8, 128}}));
