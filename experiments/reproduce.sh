@@ -36,6 +36,9 @@ own="$model$text"  # empty: the standard model and text, of which the outcome is
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
+# Where other programs run, a thread that spins while it waits takes the time of the one it waits for.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+
 say "1/9 Installing what is missing"
 status=0
 "$root/third_party/install.sh" "${install[@]}" || status=$?

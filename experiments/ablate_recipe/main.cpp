@@ -23,7 +23,8 @@ Writes into --output: ablation.csv, curves.csv, ablation.svg/.png/.gp, and runs/
 
 RunPlan recipe_of(const Options& options, const RunContext& context) {
   RunPlan plan;
-  plan.model = model_options(options, context.data.train.width(), Activation::topk, context.statistics.variance);
+  plan.model = model_options(options, context.data.train.width(), options.get_integer("latents", 1, 1 << 30),
+                             Activation::topk, context.statistics.variance);
   plan.model.k = options.get_integer("k");
   const int64_t tokens =
       options.given("tokens") ? options.get_integer("tokens", 1, int64_t{1} << 50) : context.data.train.rows();

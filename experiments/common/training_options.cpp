@@ -12,8 +12,9 @@
 namespace sae {
 
 void declare_training_options(Options& options, const TrainingPresets& presets) {
-  options.group("Model")
-      .integer("latents", presets.latents, "N", "latents of the autoencoder")
+  options.group("Model");
+  if (presets.latents > 0) options.integer("latents", presets.latents, "N", "latents of the autoencoder");
+  options
       .integer("k-aux", "N",
                "dead latents that model the error (AuxK, where k is chosen); 0 switches it off "
                "[default: the power of two nearest to half the width]")
@@ -63,10 +64,11 @@ PassOptions encoder_precision(const Options& options) {
   return how;
 }
 
-AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation, double data_variance) {
+AutoencoderOptions model_options(const Options& options, int64_t width, int64_t latents, Activation activation,
+                                 double data_variance) {
   AutoencoderOptions model;
   model.width = width;
-  model.latents = options.get_integer("latents", 1, 1 << 30);
+  model.latents = latents;
   model.activation = activation;
   // At the start encoder rows have random directions and length 1 / sqrt(3): the spread of E (x - b_pre).
   const double spread = std::sqrt(data_variance / 3);

@@ -7,7 +7,8 @@ namespace sae {
 
 /// Defaults that a program may want otherwise.
 struct TrainingPresets {
-  int64_t latents = 4096, batch_size = 1024;
+  int64_t latents = 4096;  ///< 0: the program has its own option for them
+  int64_t batch_size = 1024;
 };
 
 /// The options that programs which train share: --latents, --batch-size, --k-aux, --dead-after,
@@ -22,7 +23,8 @@ PassOptions encoder_precision(const Options& options);
 
 /// Options of the model but for what differs between runs (k, penalty). data_variance: of the normalised rows, from
 /// which jumprelu's bandwidth follows.
-AutoencoderOptions model_options(const Options& options, int64_t width, Activation activation, double data_variance);
+AutoencoderOptions model_options(const Options& options, int64_t width, int64_t latents, Activation activation,
+                                 double data_variance);
 
 /// Options of training for that many rows in all; the learning rate is the default rule's.
 TrainingOptions training_options(const Options& options, const AutoencoderOptions& model, int64_t tokens,

@@ -132,8 +132,8 @@ class Sweep {
                int64_t seed = 0) const {
     RunPlan plan;
     const bool chooses_k = facts_of(contestant.activation).chooses_k;
-    plan.model =
-        model_options(options_, context_.data.train.width(), contestant.activation, context_.statistics.variance);
+    plan.model = model_options(options_, context_.data.train.width(), options_.get_integer("latents", 1, 1 << 30),
+                               contestant.activation, context_.statistics.variance);
     if (chooses_k) plan.model.k = static_cast<int64_t>(target);
     if (!chooses_k) plan.model.penalty = penalty;
     const int64_t tokens = purpose == Purpose::penalty_trial ? sweep_.tokens / trial_divisor : sweep_.tokens;

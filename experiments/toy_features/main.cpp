@@ -1,16 +1,14 @@
 // Does an autoencoder find the features that are there? Data whose dictionary is known.
 #include <fmt/format.h>
 
-#include <cmath>
+#include <cstdio>
+#include <optional>
 
 #include "engine/error.h"
-#include "engine/files/atomic_file.h"
 #include "engine/not_finite.h"
-#include "experiments/common/dictionary_match.h"
-#include "experiments/common/gnuplot.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
-#include "experiments/toy_features/toy_features.h"
+#include "experiments/toy_features/recovery.h"
 
 namespace {
 
@@ -20,14 +18,7 @@ constexpr const char* description =
     "Trains autoencoders on synthetic rows that are sparse sums of known directions, more directions than dimensions,\n"
     "and says how many of them the decoders hold: the mean cosine of each direction with a latent of its own.\n"
     "Writes into --output: recovery.csv, recovery.svg/.png/.gp, options.txt.\n"
-    "Example: toy_features --output runs/toy --activations topk,relu,jumprelu --latents 128";
-
-struct Row {
-  std::string activation;
-  int64_t latents = 0, k = 0;
-  double penalty = 0, l0 = 0, normalised_mse = 0, dead_fraction = 0;
-  DictionaryMatch recovery;
-};
+    "Example: toy_features --output runs/toy --activations topk,relu,jumprelu";
 
 void declare(Options& options) {
   options.group("Data")
@@ -41,8 +32,10 @@ void declare(Options& options) {
       .text("activations", "relu,prolu,prolu-ste,gated,jumprelu,topk,batch-topk,matryoshka", "A,B", "which to train")
       .text("k", "2,4,8", "K,K", "active latents, where the activation chooses k")
       .text("penalties", "0.01,0.03,0.1,0.3", "WEIGHT,WEIGHT", "penalties; a tenth of them for jumprelu's L0")
-      .number("lr", 1e-3, "RATE", "learning rate");
-  declare_training_options(options);
+      .text("latents", "128,64,256", "N,N", "latents of the autoencoders; the figure over L0 is of the first")
+      .text("lr", "3e-3,1e-2", "RATE,RATE",
+            "learning rates; of each autoencoder the one with the lowest error is kept");
+  declare_training_options(options, {.latents = 0});
 }
 
 std::vector<Activation> activations_of(const Options& options) {
@@ -57,8 +50,8 @@ std::vector<Activation> activations_of(const Options& options) {
   return activations;
 }
 
-Row train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOptions training, int64_t resamples,
-              double rate) {
+Recovery train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOptions training, int64_t resamples,
+                   double rate) {
   training.learning_rate = rate;
   Trainer trainer(Autoencoder::initialise(model, data.mean(), training.seed), training);
   const auto sample = [&](uint64_t first) {
@@ -81,32 +74,27 @@ Row train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOpti
           model.latents,
           facts_of(model.activation).chooses_k ? model.k : 0,
           model.penalty,
+          rate,
           metrics.l0,
           metrics.normalised_mse,
           metrics.dead_fraction,
           match_dictionary(trainer.autoencoder().decoder().value(), data.directions())};
 }
 
-void write_results(const std::string& folder, const std::vector<Row>& rows, const ToyData& data) {
-  std::string text = "activation,latents,k,penalty,l0,normalised_mse,dead_fraction,mean_cosine,found\n";
-  std::string blocks, curves;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const Row& r = rows[i];
-    text += fmt::format("{},{},{},{:.6g},{:.4f},{:.6f},{:.5f},{:.5f},{:.5f}\n", r.activation, r.latents, r.k, r.penalty,
-                        r.l0, r.normalised_mse, r.dead_fraction, r.recovery.mean_cosine, r.recovery.found);
-    if (i == 0 || rows[i - 1].activation != r.activation) {
-      blocks += fmt::format("{}$data{} << EOD\n", i == 0 ? "" : "EOD\n", i);
-      curves += fmt::format("{}$data{} with linespoints pt 7 lw 2 title '{}'", i == 0 ? "" : ", ", i, r.activation);
+/// The best of the learning rates, by its error; nothing where all of them diverged.
+std::optional<Recovery> train_best(const ToyData& data, const AutoencoderOptions& model,
+                                   const TrainingOptions& training, int64_t resamples,
+                                   const std::vector<double>& rates) {
+  std::optional<Recovery> best;
+  for (const double rate : rates) {
+    try {
+      Recovery found = train_one(data, model, training, resamples, rate);
+      if (!best || found.normalised_mse < best->normalised_mse) best = std::move(found);
+    } catch (const NotFinite& error) {
+      fmt::print(stderr, "{}, learning rate {:g}: {}\n", name_of(model.activation), rate, error.what());
     }
-    blocks += fmt::format("{} {}\n", r.l0, r.recovery.mean_cosine);
   }
-  write_file(folder + "/recovery.csv", text, IfExists::replace);
-  const std::string title = fmt::format("{} directions in {} dimensions, {} active", data.options().features,
-                                        data.options().width, data.options().active);
-  run_gnuplot(folder + "/recovery",
-              fmt::format("{}EOD\nset title {}\nset logscale x\nset grid\nset key bottom right\nset xlabel 'L0'\n"
-                          "set ylabel 'mean cosine of a direction with its latent'\nset yrange [0:1]\n{}",
-                          blocks, gnuplot_quoted(title), gnuplot_outputs("recovery", "plot " + curves, 800, 560)));
+  return best;
 }
 
 int run(const Options& options) {
@@ -122,31 +110,31 @@ int run(const Options& options) {
   const std::vector<Activation> activations = activations_of(options);
   prepare_output(folder, false, options.get_flag("overwrite"));
   options.write_effective(folder + "/options.txt");
-  fmt::print("{:<11} {:>7} {:>4} {:>8} {:>7} {:>7} {:>6} {:>7} {:>7}\n", "activation", "latents", "k", "penalty", "L0",
-             "NMSE", "dead", "cosine", "found");
-  std::vector<Row> rows;
-  for (const Activation activation : activations) {
-    const bool chooses_k = facts_of(activation).chooses_k;
-    for (const double strength : options.get_numbers(chooses_k ? "k" : "penalties")) {
-      AutoencoderOptions model = model_options(options, data.options().width, activation, data.variance());
-      if (chooses_k) model.k = static_cast<int64_t>(strength);
-      if (!chooses_k) model.penalty = activation == Activation::jump_relu ? strength / 10 : strength;
-      check(model);
-      const TrainingOptions training = training_options(options, model, tokens, data.variance());
-      try {
-        rows.push_back(train_one(data, model, training, options.get_integer("resamples", 0, 1000),
-                                 options.get_number("lr", 1e-12, 1e3)));
-      } catch (const NotFinite& error) {
-        fmt::print("{:<11} {}\n", name_of(activation), error.what());
-        continue;
+  fmt::print("{:<11} {:>7} {:>4} {:>8} {:>7} {:>7} {:>7} {:>6} {:>7} {:>7}\n", "activation", "latents", "k", "penalty",
+             "rate", "L0", "NMSE", "dead", "cosine", "found");
+  std::vector<Recovery> rows;
+  for (const double latents : options.get_numbers("latents")) {
+    for (const Activation activation : activations) {
+      const bool chooses_k = facts_of(activation).chooses_k;
+      for (const double strength : options.get_numbers(chooses_k ? "k" : "penalties")) {
+        AutoencoderOptions model =
+            model_options(options, data.options().width, static_cast<int64_t>(latents), activation, data.variance());
+        if (chooses_k) model.k = static_cast<int64_t>(strength);
+        if (!chooses_k) model.penalty = activation == Activation::jump_relu ? strength / 10 : strength;
+        check(model);
+        const auto best = train_best(data, model, training_options(options, model, tokens, data.variance()),
+                                     options.get_integer("resamples", 0, 1000), options.get_numbers("lr"));
+        if (!best) continue;
+        rows.push_back(*best);
+        fmt::print("{:<11} {:>7} {:>4} {:>8.4g} {:>7.2g} {:>7.2f} {:>7.4f} {:>6.3f} {:>7.4f} {:>7.4f}\n",
+                   best->activation, best->latents, best->k, best->penalty, best->learning_rate, best->l0,
+                   best->normalised_mse, best->dead_fraction, best->match.mean_cosine, best->match.found);
+        std::fflush(stdout);
       }
-      const Row& r = rows.back();
-      fmt::print("{:<11} {:>7} {:>4} {:>8.4g} {:>7.2f} {:>7.4f} {:>6.3f} {:>7.4f} {:>7.4f}\n", r.activation, r.latents,
-                 r.k, r.penalty, r.l0, r.normalised_mse, r.dead_fraction, r.recovery.mean_cosine, r.recovery.found);
     }
   }
   CHECK(!rows.empty(), "no run gave a result");
-  write_results(folder, rows, data);
+  write_recoveries(folder, rows, data.options());
   return 0;
 }
 

@@ -55,8 +55,8 @@ void declare(Options& options) {
 
 RunPlan make_plan(const Options& options, const RunContext& context) {
   RunPlan plan;
-  plan.model = model_options(options, context.data.train.width(), parse_activation(options.get_text("activation")),
-                             context.statistics.variance);
+  plan.model = model_options(options, context.data.train.width(), options.get_integer("latents", 1, 1 << 30),
+                             parse_activation(options.get_text("activation")), context.statistics.variance);
   plan.model.normalisation = context.statistics.normalisation;
   plan.model.k = options.get_integer("k");
   if (!facts_of(plan.model.activation).chooses_k) plan.model.penalty = options.get_number("penalty", 0, 1e9);

@@ -60,12 +60,15 @@ class TopkEncode : public testing::DeviceTest {
  protected:
   Tensor normal(Shape shape, uint64_t seed) { return testing::random_tensor(device_, shape, Dtype::f32, seed); }
 
-  /// Both ways of screening against the contract; returns how many rows the first computed whole.
+  /// Both ways of screening, and the one for rows too few to pack for, against the contract; returns how many rows the
+  /// first computed whole.
   int64_t expect_contract(const Tensor& x, const Tensor& encoder, const Tensor& bias, int64_t k) {
     const Chosen expected = by_contract(x, encoder, bias, k);
+    const EncoderPanels panels = EncoderPanels::pack(encoder);
     EncodeCounts counts;
-    EXPECT_EQ(chosen(topk_encode(x, encoder, bias, k, {.counts = &counts})), expected)
+    EXPECT_EQ(chosen(topk_encode(x, encoder, bias, k, {.panels = &panels, .counts = &counts})), expected)
         << x.describe() << " " << encoder.describe() << " k " << k;
+    EXPECT_EQ(chosen(topk_encode(x, encoder, bias, k)), expected) << "packed by the call, if at all";
     EXPECT_EQ(chosen(topk_encode(x, encoder, bias, k, {.screen_in_float32 = true})), expected)
         << x.describe() << " " << encoder.describe() << " k " << k << ", screened in float32";
     EXPECT_EQ(counts.rows, x.rows());
