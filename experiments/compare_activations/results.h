@@ -54,4 +54,9 @@ Verdict compare_with_expected(const std::vector<ResultRow>& rows, const std::vec
 /// gnuplot is missing or fails.
 void draw_plot(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows);
 
+/// Draws normalised MSE over the number of latents, both logarithmic: a curve for each activation and target L0, of
+/// errors moved to that L0 (error_at), means over the seeds (Gao et al., Fig. 2b, where k is fixed). Writes the same
+/// three files.
+void draw_scaling(const std::string& path, const std::string& title, const std::vector<ResultRow>& rows);
+
 }  // namespace sae

@@ -25,6 +25,9 @@ void declare_sweep_options(Options& options) {
           "activations", "topk,relu", "A,B",
           "which activations to compare: all of `train` but sigmoid, which has no L0; with '-frozen' (topk-frozen) the "
           "decoder stays at its random start")
+      .text("latents", "4096", "N,N",
+            "latents of the autoencoders; of several numbers each gets a sweep of its own, in --output/nN, and errors "
+            "are drawn over them too")
       .text("target-l0", "8,16,32,64,128", "L0,L0", "sparsities: k, or what penalties aim at")
       .integer("seeds", 1, "N", "whole runs with --seed, --seed + 1, ...; the curve is their mean, with a band")
       .text("lr-grid", "RATE,RATE",
@@ -35,8 +38,19 @@ void declare_sweep_options(Options& options) {
               "first guess of an L1 penalty for --trial-l0; a hundredth of it for jumprelu's L0");
 }
 
-SweepOptions sweep_options(const Options& options, const ActivationData& data) {
+std::vector<int64_t> sizes_of(const Options& options) {
+  std::vector<int64_t> sizes;
+  for (const double latents : options.get_numbers("latents")) {
+    CHECK(latents >= 1 && latents <= 1 << 30 && latents == std::floor(latents),
+          "--latents: expected whole numbers from 1 to 2^30, got {}", latents);
+    sizes.push_back(static_cast<int64_t>(latents));
+  }
+  return sizes;
+}
+
+SweepOptions sweep_options(const Options& options, const ActivationData& data, int64_t latents) {
   SweepOptions sweep;
+  sweep.latents = latents;
   sweep.contestants = parse_contestants(options.get_text("activations"));
   sweep.seeds = options.get_integer("seeds", 1, 1000);
   sweep.target_l0 = options.get_numbers("target-l0");
@@ -46,7 +60,7 @@ SweepOptions sweep_options(const Options& options, const ActivationData& data) {
   if (options.given("lr-grid")) {
     sweep.learning_rates = options.get_numbers("lr-grid");
   } else {
-    const double rule = default_learning_rate(options.get_integer("latents"));
+    const double rule = default_learning_rate(latents);
     sweep.learning_rates = {2 * rule, 4 * rule, 8 * rule};
   }
   sweep.trial_l0 = options.get_number("trial-l0", 1, 1e9);
@@ -132,8 +146,8 @@ class Sweep {
                int64_t seed = 0) const {
     RunPlan plan;
     const bool chooses_k = facts_of(contestant.activation).chooses_k;
-    plan.model = model_options(options_, context_.data.train.width(), options_.get_integer("latents", 1, 1 << 30),
-                               contestant.activation, context_.statistics.variance);
+    plan.model = model_options(options_, context_.data.train.width(), sweep_.latents, contestant.activation,
+                               context_.statistics.variance);
     if (chooses_k) plan.model.k = static_cast<int64_t>(target);
     if (!chooses_k) plan.model.penalty = penalty;
     const int64_t tokens = purpose == Purpose::penalty_trial ? sweep_.tokens / trial_divisor : sweep_.tokens;

@@ -13,6 +13,7 @@ namespace sae {
 /// What the sweep compares, as the command line says.
 struct SweepOptions {
   std::vector<Contestant> contestants;
+  int64_t latents = 0;
   std::vector<double> target_l0;       ///< k, or where penalties aim
   std::vector<double> learning_rates;  ///< the grid of the trials
   double trial_l0 = 32;                ///< the sparsity at which learning rates are tried
@@ -22,14 +23,16 @@ struct SweepOptions {
   std::string folder;                  ///< results.csv, the plot, and runs/NAME/ for each run
 };
 
-/// Declares the sweep's own options and reads them.
+/// Declares the sweep's own options and reads them; `latents` is one of sizes_of(options).
 void declare_sweep_options(Options& options);
-SweepOptions sweep_options(const Options& options, const ActivationData& data);
+SweepOptions sweep_options(const Options& options, const ActivationData& data, int64_t latents);
+/// The numbers of latents of --latents, each of which gets a sweep.
+std::vector<int64_t> sizes_of(const Options& options);
 
 /// The whole comparison. Every run that is finished is kept in its folder and found again, so that an interrupted sweep
 /// goes on where it was:
 ///   1. for each activation with a penalty, the penalty for trial_l0, roughly, at the middle learning rate;
-///   2. learning-rate trials, the same number for each activation, on a quarter of the tokens;
+///   2. learning-rate trials, whole runs, the same number for each activation, compared by error_at trial_l0;
 ///   3. the target nearest to trial_l0 first, then one above and one below at a time: penalties, on a quarter of the
 ///      tokens, then whole runs of the first seed, with points at half and at all of the tokens; where L0 came out too
 ///      far from its target, at most twice more, with a penalty interpolated between the whole runs; then the chosen

@@ -1,5 +1,8 @@
 #include "experiments/compare_activations/results.h"
 
+#include <fmt/format.h>
+
+#include "experiments/compare_activations/learning_rate_search.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
 
@@ -69,6 +72,19 @@ TEST(Results, SeedsAreABandAndMovingPointsAreHollow) {
   EXPECT_THAT(script, ::testing::HasSubstr("\n9 0.4 0.3 0.5 0.4 NaN\n16 0.25 0.25 0.25 NaN 0.25\n"));
   EXPECT_THAT(script, ::testing::HasSubstr("filledcurves"));
   EXPECT_THAT(script, ::testing::HasSubstr("pt 6"));
+  EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
+}
+
+TEST(Results, ErrorsOfSeveralSizesAreMovedToTheirSparsity) {
+  TemporaryFolder folder;
+  std::vector<ResultRow> rows = {point("topk", 16, 16, 0.25), point("topk", 16, 16, 0.35), point("topk", 16, 16, 0.2),
+                                 point("relu", 16, 8, 0.4), point("relu", 16, 8, 0.9, 0.5)};
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].latents = i == 2 ? 2048 : 1024;
+  rows[1].seed = 1;
+  draw_scaling(folder.path("plot"), "Two sizes", rows);
+  const std::string script = folder.read("plot.gp");
+  EXPECT_THAT(script, ::testing::HasSubstr("$curve1 << EOD\n1024 0.3\n2048 0.2\nEOD"));
+  EXPECT_THAT(script, ::testing::HasSubstr(fmt::format("$curve0 << EOD\n1024 {}\nEOD", error_at(16, 8, 0.4))));
   EXPECT_THAT(folder.read("plot.svg"), ::testing::HasSubstr("</svg>"));
 }
 
