@@ -6,6 +6,7 @@
 #                                          asks; only the answer "yes" on standard input fetches it. Nothing here needs it.
 #   experiments/fetch.sh --text            the text: a folder with train.jsonl, validation.jsonl and test.jsonl (43 MB of packages)
 #   experiments/fetch.sh --text --build F  with the programs built in folder F (default: build)
+#   experiments/fetch.sh --photographs     13 photographs for image_patches, and their licences (16 MB)
 #
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/sae.cpp. What is there already is neither fetched nor made again, so a second
 # call needs no network. On standard output stands the path alone; progress goes to standard error.
@@ -17,14 +18,14 @@ what=
 build="$root/build"
 while [ $# -gt 0 ]; do
   case "$1" in
-    --model | --gemma | --text) what="${1#--}" ;;
+    --model | --gemma | --text | --photographs) what="${1#--}" ;;
     --build) build="${2:?fetch.sh: --build needs a folder}"; shift ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "fetch.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
   esac
   shift
 done
-if [ -z "$what" ]; then echo "fetch.sh: say --model, --gemma or --text (see --help)" >&2; exit 2; fi
+if [ -z "$what" ]; then echo "fetch.sh: say --model, --gemma, --text or --photographs (see --help)" >&2; exit 2; fi
 
 cache="${XDG_CACHE_HOME:-${HOME:?fetch.sh: neither HOME nor XDG_CACHE_HOME is set}/.cache}/sae.cpp"
 say() { echo "$*" >&2; }
@@ -151,13 +152,14 @@ download_packages() {
   list_missing
 }
 
+# Brings `packages` into the cache; `instead` says what else can be done.
 fetch_packages() {
+  local instead="$1"
   list_missing
   [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-    stop "the text comes as Debian packages, and this is no Debian system" \
-      "Use third_party/Containerfile, or give text of your own with --text FOLDER."
-  say "Fetching ${#missing[@]} Debian packages of text ..."
+    stop "--$what takes Debian packages, and this is no Debian system" "Use third_party/Containerfile, or $instead"
+  say "Fetching Debian packages: ${missing[*]} ..."
   mkdir -p "$cache/packages"
   download_packages
   if [ ${#missing[@]} -gt 0 ]; then
@@ -169,12 +171,12 @@ fetch_packages() {
   [ ${#missing[@]} -eq 0 ] ||
     stop "these Debian packages could not be reached: ${missing[*]}" \
       "They are those of Debian 12, and needed once. Is the network there?" \
-      "Text of your own can be used instead, with --text FOLDER."
+      "Or $instead"
 }
 
 fetch_text() {
   begin_work
-  fetch_packages
+  fetch_packages "give text of your own with --text FOLDER."
   local package files=()
   for package in "${packages[@]}"; do files+=("$(cached_package "$package")"); done
   # The corpus is a function of the packages and of the program that prepares it.
@@ -193,6 +195,22 @@ fetch_text() {
     "$build/bin/prepare_text" --sources "$sources" --packages "$work" --output "$corpus" >&2 || exit 1
   fi
   echo "$corpus"
+}
+
+fetch_photographs() {
+  local name=lomiri-wallpapers-16.04 folder="$cache/photographs"
+  if [ ! -d "$folder" ]; then
+    begin_work
+    packages=("$name")
+    fetch_packages "give photographs of your own with --images FOLDER."
+    dpkg-deb -x "$(cached_package "$name")" "$work/$name" ||
+      stop "$(cached_package "$name") could not be unpacked; is the disk full, or the file broken?" "Delete it to fetch it again."
+    mkdir "$work/photographs"
+    cp "$work/$name"/usr/share/backgrounds/*.jpg "$work/$name/usr/share/doc/$name/copyright" "$work/photographs"
+    rm "$work"/photographs/{analogpattern,umang}_*.jpg  # a texture and a drawing
+    mv "$work/photographs" "$folder"
+  fi
+  echo "$folder"
 }
 
 "fetch_$what"

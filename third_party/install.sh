@@ -11,7 +11,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkgconf
   libdnnl-dev libboost-program-options-dev libfmt-dev nlohmann-json3-dev libpcre2-dev libicu-dev libeigen3-dev
-  libxml2-dev libcmark-dev zlib1g-dev
+  libxml2-dev libcmark-dev zlib1g-dev libjpeg62-turbo-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   gnuplot-nox graphviz fonts-dejavu-core
   python3-pip ca-certificates

@@ -9,13 +9,15 @@
 
 namespace sae {
 
-std::string fetched_model_path() {
+std::string fetched_path(const std::string& name) {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
   const std::string base =
       cache != nullptr && *cache != '\0' ? cache : (home != nullptr ? home : ".") + std::string("/.cache");
-  return base + "/sae.cpp/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  return base + "/sae.cpp/" + name;
 }
+
+std::string fetched_model_path() { return fetched_path("models/SmolLM2-135M-Instruct.Q4_1.gguf"); }
 
 void declare_model(Options& options, bool with_precision) {
   options.text("model", "PATH",

@@ -9,7 +9,9 @@
 
 namespace sae {
 
-/// Where experiments/fetch.sh puts the subject model: ${XDG_CACHE_HOME:-~/.cache}/sae.cpp/models/...
+/// A place in the cache into which experiments/fetch.sh puts things: ${XDG_CACHE_HOME:-~/.cache}/sae.cpp/NAME.
+std::string fetched_path(const std::string& name);
+/// The subject model there.
 std::string fetched_model_path();
 
 /// Declares --model and --threads, and --precision where products are made.

@@ -9,6 +9,7 @@
 # Exit codes: 0 all ran, and said what they should; 1 one did not, and which; 2 wrong usage.
 set -euo pipefail
 if [ $# -lt 2 ]; then sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; fi
+golden="$(cd "$(dirname "$0")/../golden" && pwd)"
 bin="$1" model="$2" beginning="${3:-off}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
@@ -92,4 +93,15 @@ expect "mlp_hidden.run,topk,64,4,0,300," "$work/refined/refined.csv"
 run ablate_recipe "${analysed[@]}" --output "$work/ablation" --latents 64 --k 4 --batch-size 64 --tokens 3200 --lr 3e-3
 expect "free-decoder-norm," "$work/ablation/ablation.csv"
 refuse "AuxK is a part of the recipe" ablate_recipe "${analysed[@]}" --output "$work/none" --latents 64 --k 4 --k-aux 0
+
+# And photographs in place of activations.
+patches=(image_patches --images "$golden/photographs" --output "$work/patches" --patch 6 --patches 500 --latents 16 --k 3
+  --batch-size 50 --quick --tokens 2000 --threads 2)
+run "${patches[@]}"
+expect "topk,16,3,0,0,0,0.001,2000," "$work/patches/patches.csv"
+run "${patches[@]}" --resume
+refuse "is not empty" "${patches[@]}"
+run train --data "$work/patches/patches" --output "$work/patches.run" --latents 16 --k 3 --batch-size 50 --threads 2
+refuse "holds no photographs" image_patches --images "$model" --output "$work/none"
+refuse "--patch" image_patches --images "$golden/photographs" --output "$work/none" --patch 2
 echo "every program ran on $2"

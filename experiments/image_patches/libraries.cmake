@@ -1,0 +1,1 @@
+set(extra Eigen3::Eigen JPEG::JPEG)
