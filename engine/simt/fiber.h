@@ -65,13 +65,14 @@ class Pages {
   char* begin() const { return start_ + guard_; }
   char* end() const { return begin() + bytes_; }
   size_t bytes() const { return bytes_; }
-  /// Forgets the contents, and with them what a sanitizer remembers of them.
-  void renew() {
+  /// Forgets the first `bytes`, and with them what a sanitizer remembers of them.
+  void renew([[maybe_unused]] size_t bytes) {
 #if defined(SIMT_ASAN)
-    __asan_unpoison_memory_region(begin(), bytes_);
+    __asan_unpoison_memory_region(begin(), bytes);
 #endif
 #if defined(SIMT_TSAN)
-    ::mmap(begin(), bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (bytes > 0)
+      ::mmap(begin(), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 #endif
   }
 
@@ -118,7 +119,7 @@ inline void switch_context(Context& from, Context& to) {
 
 /// Makes `context` one that calls `entry`, which must not return, on that stack.
 inline void start_context(Context& context, Pages& stack, void (*entry)()) {
-  stack.renew();
+  stack.renew(stack.bytes());
   context.bottom = stack.begin();
   context.bytes = stack.bytes();
   context.fake_stack = nullptr;

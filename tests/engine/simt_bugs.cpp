@@ -30,14 +30,20 @@ int main(int argc, char** argv) {
       return 1;
     } catch (const std::exception&) {
     }
-    launch(stream, global_overrun, 2, 64, 0, out, 63u);
+    launch(stream, global_overrun, 1, 64, 0, out, 63u);
     std::puts("nothing to say");
   } else if (is("missing_barrier")) {
     launch(stream, missing_barrier, 1, 64, 0, out);
+  } else if (is("missing_barrier_between_two")) {
+    launch(stream, missing_barrier_between_two, 1, 64, 0, out);
+  } else if (is("missing_warp_barrier_between_two")) {
+    launch(stream, missing_warp_barrier_between_two, 1, 32, 0, out);
   } else if (is("shuffle_for_a_fence")) {
     launch(stream, shuffle_for_a_fence, 1, 32, 0, out);
   } else if (is("blocks_race")) {
     launch(stream, blocks_race, 2, 1, 0, out);
+  } else if (is("blocks_race_past_barriers")) {
+    launch(stream, blocks_race_past_barriers, 2, 32, 0, out);
   } else if (is("shared_overrun")) {
     launch(stream, shared_overrun, 1, 32, 0, out);
   } else if (is("global_overrun")) {

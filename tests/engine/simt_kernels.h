@@ -35,6 +35,24 @@ SIMT_KERNEL missing_barrier(float* out) {
   out[threadIdx.x] = tile[63 - threadIdx.x];  // another thread's, not yet written perhaps
 }
 
+SIMT_KERNEL missing_barrier_between_two(float* out) {
+  SIMT_SHARED(float, tile, 64);
+  __syncthreads();
+  tile[threadIdx.x] = static_cast<float>(threadIdx.x);
+  const float other = tile[63 - threadIdx.x];
+  __syncthreads();
+  out[threadIdx.x] = other;
+}
+
+SIMT_KERNEL missing_warp_barrier_between_two(float* out) {
+  SIMT_SHARED(float, tile, 32);
+  __syncwarp();
+  tile[threadIdx.x] = static_cast<float>(threadIdx.x);
+  const float other = tile[31 - threadIdx.x];
+  __syncwarp();
+  out[threadIdx.x] = other;
+}
+
 SIMT_KERNEL divergent_barrier(float* out) {
   if (threadIdx.x < 32) {
     __syncthreads();
@@ -103,6 +121,12 @@ SIMT_KERNEL global_overrun(float* out, unsigned count) {
 }
 
 SIMT_KERNEL blocks_race(float* out) { out[0] = static_cast<float>(blockIdx.x); }
+
+SIMT_KERNEL blocks_race_past_barriers(float* out) {
+  __syncthreads();  // of one block alone
+  if (threadIdx.x == blockIdx.x) out[0] = 1;
+  __syncthreads();
+}
 
 SIMT_KERNEL shuffle_for_a_fence(float* out) {
   SIMT_SHARED(float, tile, 32);

@@ -2,18 +2,21 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/simt/simt_device.h"
 #include "tests/support/tensors.h"
 
 namespace sae::testing {
 
 /// A test that runs once on each device: TEST_P instead of TEST_F, and after the class
 /// INSTANTIATE_TEST_SUITE_P(Devices, MyOp, every_device, device_name). Where this build or machine has no such device,
-/// it is skipped and says why. On cuda a tensor's data() is not for the host: read it with to_vector().
+/// it is skipped and says why. On cuda a tensor's data() is not for the host: read it with to_vector(). SAE_TEST_SCHEDULE
+/// is the order of simt's lanes and blocks (Executor), 0 where it is not set.
 class DeviceTest : public ::testing::TestWithParam<DeviceKind> {
  protected:
   void SetUp() override {
@@ -27,6 +30,10 @@ class DeviceTest : public ::testing::TestWithParam<DeviceKind> {
 
  private:
   std::unique_ptr<Device> open() {
+    const char* schedule = std::getenv("SAE_TEST_SCHEDULE");
+    if (schedule != nullptr && GetParam() == DeviceKind::simt) {
+      return std::make_unique<simt::SimtDevice>(std::stoull(schedule));
+    }
     try {
       return Device::open(GetParam());
     } catch (const Error& error) {

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -23,8 +25,15 @@
 
 namespace sae::testing {
 
-/// Row and column counts at which loops, blocks and registers begin and end.
-inline constexpr int64_t edge_sizes[] = {0, 1, 31, 32, 33, 257};
+/// Row and column counts at which loops, blocks and registers begin and end; fewer, where a sanitizer makes them slow, by
+/// SAE_TEST_EDGE_SIZES=1,33.
+inline const std::vector<int64_t> edge_sizes = [] {
+  const char* chosen = std::getenv("SAE_TEST_EDGE_SIZES");
+  std::vector<int64_t> sizes;
+  std::istringstream text(chosen == nullptr ? "0,1,31,32,33,257" : chosen);
+  for (std::string size; std::getline(text, size, ',');) sizes.push_back(std::stoll(size));
+  return sizes;
+}();
 
 /// Standard normal draws; equal seeds give equal values up to rounding in either dtype.
 inline Tensor random_tensor(Device& device, Shape shape, Dtype dtype, uint64_t seed) {
