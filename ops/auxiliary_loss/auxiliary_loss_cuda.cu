@@ -31,7 +31,7 @@ SIMT_KERNEL keep_best_kernel(float* pre, int64_t rows, int64_t listed, int64_t k
     float* const from = pre + row * listed;
     int32_t* const chosen = columns + row * k;
     float* const kept = values + row * k;
-    choose_row<float>({from, nullptr, listed, k, chosen, kept});
+    choose_row<float>({from, listed, k, chosen, kept});
     for (int64_t i = threadIdx.x; i < listed; i += blockDim.x) from[i] = 0;
     __syncthreads();
     for (int64_t i = threadIdx.x; i < k; i += blockDim.x) {

@@ -17,13 +17,10 @@ using Key = decltype(order_key(T{}));
 /// One row, and where its k best go.
 template <class T>
 struct RowChoice {
-  const T* row;            // all columns
-  const int32_t* allowed;  // [choices] columns to choose from; null: the first `choices`
-  int64_t choices, k;
+  const T* row;  // [cols]
+  int64_t cols, k;
   int32_t* columns;  // [k], out, ascending
   T* values;         // [k], out
-
-  SIMT_DEVICE int64_t column(int64_t choice) const { return allowed != nullptr ? allowed[choice] : choice; }
 };
 
 /// The key of the k-th best, and how many of those that equal it belong to the k best.
@@ -45,8 +42,8 @@ SIMT_DEVICE Threshold<Key<T>> find_threshold(const RowChoice<T>& p) {
   for (int shift = 8 * static_cast<int>(sizeof(Bits)) - 8; shift >= 0; shift -= 8) {
     histogram[threadIdx.x] = 0;
     __syncthreads();
-    for (int64_t i = threadIdx.x; i < p.choices; i += buckets) {
-      const Bits key = order_key(p.row[p.column(i)]) >> shift;
+    for (int64_t col = threadIdx.x; col < p.cols; col += buckets) {
+      const Bits key = order_key(p.row[col]) >> shift;
       if (key >> 8 == prefix) atomicAdd(&histogram[key & 255], 1);
     }
     __syncthreads();
@@ -70,11 +67,10 @@ SIMT_DEVICE void write_chosen(const RowChoice<T>& p, Threshold<Key<T>> threshold
   const int lane = static_cast<int>(threadIdx.x % warp_lanes), warp = static_cast<int>(threadIdx.x / warp_lanes);
   const unsigned lanes_before = (1u << lane) - 1u;
   int64_t above_before = 0, equal_before = 0;  // in the columns before this round of the block
-  for (int64_t first = 0; first < p.choices; first += buckets) {
-    const int64_t choice = first + threadIdx.x;
-    const int64_t column = choice < p.choices ? p.column(choice) : 0;
-    const auto key = order_key(p.row[column]);
-    const bool above = choice < p.choices && key > threshold.key, equal = choice < p.choices && key == threshold.key;
+  for (int64_t first = 0; first < p.cols; first += buckets) {
+    const int64_t column = first + threadIdx.x;
+    const auto key = order_key(p.row[column < p.cols ? column : 0]);
+    const bool above = column < p.cols && key > threshold.key, equal = column < p.cols && key == threshold.key;
     const unsigned above_lanes = __ballot_sync(all_lanes, above), equal_lanes = __ballot_sync(all_lanes, equal);
     if (lane == 0) {
       above_in_warp[warp] = __popc(above_lanes);

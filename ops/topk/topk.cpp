@@ -19,11 +19,9 @@ namespace {
 }
 
 template <class T>
-RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k, const Tensor* allowed) {
+RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k) {
   Writable columns = Tensor::empty(x.device(), {x.rows(), k}, Dtype::i32);
   Writable values = Tensor::empty(x.device(), {x.rows(), k}, x.dtype());
-  const int32_t* listed = allowed != nullptr ? allowed->data<int32_t>() : nullptr;
-  const int64_t listed_count = allowed != nullptr ? allowed->elements() : 0;
   const int64_t cols = x.cols();
   const T* from = x.data<T>();
   int32_t* chosen = columns.data<int32_t>();
@@ -33,14 +31,13 @@ RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k, const Tensor* allowed) 
     for (int64_t row = begin; row < end; ++row) {
       bool finite = false;
       if constexpr (std::is_same_v<T, float>) {
-        if (listed == nullptr && cols < 128 * k) {
+        if (cols < 128 * k) {
           finite = cpu::choose_by_counting(from + row * cols, cols, k, chosen + row * k, kept + row * k);
           if (finite) continue;
         }
-        finite = listed != nullptr ? cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates)
-                                   : cpu::filter_candidates(from + row * cols, cols, k, candidates);
+        finite = cpu::filter_candidates(from + row * cols, cols, k, candidates);
       } else {
-        finite = cpu::gather_candidates(from + row * cols, cols, listed, listed_count, candidates);
+        finite = cpu::gather_candidates(from + row * cols, cols, candidates);
       }
       if (!finite) refuse_row(row);
       cpu::choose(candidates, k, chosen + row * k, kept + row * k);
@@ -50,27 +47,25 @@ RowSparse choose_rows_on_cpu(const Tensor& x, int64_t k, const Tensor* allowed) 
 }
 
 template <class T>
-RowSparse choose_rows_on_device(const Tensor& x, int64_t k, const Tensor* allowed) {
+RowSparse choose_rows_on_device(const Tensor& x, int64_t k) {
   Device& device = x.device();
   Writable columns = Tensor::empty(device, {x.rows(), k}, Dtype::i32);
   Writable values = Tensor::empty(device, {x.rows(), k}, x.dtype());
-  const int32_t* listed = allowed != nullptr ? allowed->data<int32_t>() : nullptr;
-  const int64_t choices = allowed != nullptr ? allowed->elements() : x.cols();
-  const int64_t bad_row = SIMT_CALL(device.kind(), choose_best, device, x.data<T>(), x.rows(), x.cols(), listed,
-                                    choices, k, columns.data<int32_t>(), values.data<T>());
+  const int64_t bad_row = SIMT_CALL(device.kind(), choose_best, device, x.data<T>(), x.rows(), x.cols(), k,
+                                    columns.data<int32_t>(), values.data<T>());
   if (bad_row >= 0) refuse_row(bad_row);
   return {Columns(std::move(columns).freeze()), std::move(values).freeze(), x.cols()};
 }
 
-RowSparse choose_rows(const Tensor& x, int64_t k, const Tensor* allowed) {
+RowSparse choose_rows(const Tensor& x, int64_t k) {
   return visit_real("topk", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     switch (x.device().kind()) {
       case DeviceKind::cpu:
-        return choose_rows_on_cpu<T>(x, k, allowed);
+        return choose_rows_on_cpu<T>(x, k);
       case DeviceKind::simt:
       case DeviceKind::cuda:
-        return choose_rows_on_device<T>(x, k, allowed);
+        return choose_rows_on_device<T>(x, k);
     }
     refuse_device("topk", x.device().kind());
   });
@@ -93,31 +88,16 @@ struct TopkNode final : Node {
   }
 };
 
-Variable choose_best(const Variable& input, int64_t k, const Tensor* candidates) {
-  const Tensor& x = require_dense("topk", input.value);
-  const int64_t choices = candidates != nullptr ? candidates->elements() : x.cols();
-  CHECK(1 <= k && k <= choices, "topk: expected 1 <= k <= {} columns to choose from, got k = {}", choices, k);
-  RowSparse y = choose_rows(x, k, candidates);
-  if (input.tape == nullptr) return Value(y);
-  auto node = std::make_unique<TopkNode>(y.columns);
-  node->elements = x.rows() * choices;
-  return input.tape->record(std::move(y), std::move(node), {&input});
-}
-
 }  // namespace
 
-Variable topk(const Variable& x, int64_t k) { return choose_best(x, k, nullptr); }
-
-Variable topk(const Variable& x, int64_t k, const Tensor& candidates) {
-  require_same_device("topk", {&stored_values(x.value), &candidates});
-  CHECK(candidates.dtype() == Dtype::i32, "topk: candidates are i32 columns, got {}", candidates.describe());
-  const int64_t cols = cols_of(x.value);
-  const std::vector<int32_t> listed = candidates.to_vector<int32_t>();
-  for (size_t i = 0; i < listed.size(); ++i) {
-    CHECK(listed[i] >= 0 && listed[i] < cols && (i == 0 || listed[i - 1] < listed[i]),
-          "topk: candidates must be ascending columns below {}, got {} at position {}", cols, listed[i], i);
-  }
-  return choose_best(x, k, &candidates);
+Variable topk(const Variable& input, int64_t k) {
+  const Tensor& x = require_dense("topk", input.value);
+  CHECK(1 <= k && k <= x.cols(), "topk: expected 1 <= k <= {} columns to choose from, got k = {}", x.cols(), k);
+  RowSparse y = choose_rows(x, k);
+  if (input.tape == nullptr) return Value(y);
+  auto node = std::make_unique<TopkNode>(y.columns);
+  node->elements = x.elements();
+  return input.tape->record(std::move(y), std::move(node), {&input});
 }
 
 namespace {

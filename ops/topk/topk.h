@@ -10,10 +10,8 @@ namespace sae {
 /// Ties go to the lower column, so the chosen set is unique: it does not depend on tiling, threads or instruction set.
 /// Backward: the gradient is row-sparse over the same Columns and passes through unchanged; a column that was not
 /// chosen receives none.
-/// With `candidates` (i32 [m], ascending columns, m >= k) only those columns may be chosen, at a cost of m per row.
-/// Throws unless 1 <= k <= the number of columns to choose from, and on a NaN or an infinity in x, naming the row.
+/// Throws unless 1 <= k <= the number of columns, and on a NaN or an infinity in x, naming the row.
 Variable topk(const Variable& x, int64_t k);
-Variable topk(const Variable& x, int64_t k, const Tensor& candidates);
 
 /// The same choice with a dense result [rows, cols]: what is not among the k largest of its row becomes 0. For matrices
 /// so narrow that dense products of them are the faster ones. Backward: g where the entry was kept, else 0, g dense.

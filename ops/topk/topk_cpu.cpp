@@ -20,14 +20,11 @@ void choose(std::vector<Candidate<T>>& candidates, int64_t k, int32_t* columns, 
 }
 
 template <class T>
-bool gather_candidates(const T* row, int64_t cols, const int32_t* allowed, int64_t allowed_count,
-                       std::vector<Candidate<T>>& candidates) {
+bool gather_candidates(const T* row, int64_t cols, std::vector<Candidate<T>>& candidates) {
   candidates.clear();
-  const int64_t count = allowed != nullptr ? allowed_count : cols;
-  for (int64_t i = 0; i < count; ++i) {
-    const int32_t column = allowed != nullptr ? allowed[i] : static_cast<int32_t>(i);
+  for (int64_t column = 0; column < cols; ++column) {
     if (!std::isfinite(row[column])) return false;
-    candidates.push_back({row[column], column});
+    candidates.push_back({row[column], static_cast<int32_t>(column)});
   }
   return true;
 }
@@ -37,7 +34,7 @@ bool filter_candidates(const float* row, int64_t cols, int64_t k, std::vector<Ca
   const int64_t lane_groups = 16;
   const int64_t strips = (4 * k + lane_groups - 1) / lane_groups;
   const int64_t strip_width = cols / strips / lane_groups * lane_groups;
-  if (strip_width < 2 * lane_groups) return gather_candidates<float>(row, cols, nullptr, 0, candidates);
+  if (strip_width < 2 * lane_groups) return gather_candidates(row, cols, candidates);
 
   thread_local std::vector<float> maxima;
   thread_local std::vector<int32_t> blocks;
@@ -95,8 +92,7 @@ bool choose_by_counting(const float* row, int64_t cols, int64_t k, int32_t* colu
 
 template void choose<float>(std::vector<Candidate<float>>&, int64_t, int32_t*, float*);
 template void choose<double>(std::vector<Candidate<double>>&, int64_t, int32_t*, double*);
-template bool gather_candidates<float>(const float*, int64_t, const int32_t*, int64_t, std::vector<Candidate<float>>&);
-template bool gather_candidates<double>(const double*, int64_t, const int32_t*, int64_t,
-                                        std::vector<Candidate<double>>&);
+template bool gather_candidates<float>(const float*, int64_t, std::vector<Candidate<float>>&);
+template bool gather_candidates<double>(const double*, int64_t, std::vector<Candidate<double>>&);
 
 }  // namespace sae::cpu

@@ -18,10 +18,9 @@ struct Candidate {
 template <class T>
 void choose(std::vector<Candidate<T>>& candidates, int64_t k, int32_t* columns, T* values);
 
-/// What it means: every column is a candidate, or every listed one. False if a value is not finite.
+/// What it means: every column is a candidate. False if a value is not finite.
 template <class T>
-bool gather_candidates(const T* row, int64_t cols, const int32_t* allowed, int64_t allowed_count,
-                       std::vector<Candidate<T>>& candidates);
+bool gather_candidates(const T* row, int64_t cols, std::vector<Candidate<T>>& candidates);
 
 /// How it is fast: the k-th largest of some disjoint groups' maxima is a lower bound of the row's k-th largest value,
 /// so one vectorised pass keeps only the few values at or above it. Never drops a member and never overflows: where

@@ -11,9 +11,7 @@ namespace {
 template <class T>
 struct TopkArguments {
   const T* x;  // [rows, cols]
-  int64_t rows, cols;
-  const int32_t* allowed;  // [choices] or null
-  int64_t choices, k;
+  int64_t rows, cols, k;
   int32_t* columns;  // [rows, k]
   T* values;         // [rows, k]
   int* first_bad;    // [1]
@@ -23,12 +21,9 @@ struct TopkArguments {
 template <class T>
 SIMT_KERNEL choose_best_kernel(TopkArguments<T> p) {
   for (int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
-    const RowChoice<T> choice = {p.x + row * p.cols,    p.allowed,           p.choices, p.k,
-                                 p.columns + row * p.k, p.values + row * p.k};
+    const RowChoice<T> choice = {p.x + row * p.cols, p.cols, p.k, p.columns + row * p.k, p.values + row * p.k};
     bool finite = true;
-    for (int64_t i = threadIdx.x; i < p.choices; i += buckets) {
-      finite = finite && std::isfinite(choice.row[choice.column(i)]);
-    }
+    for (int64_t col = threadIdx.x; col < p.cols; col += buckets) finite = finite && std::isfinite(choice.row[col]);
     if (!finite) atomicMin(p.first_bad, static_cast<int>(row));
     choose_row(choice);
   }
@@ -45,13 +40,11 @@ SIMT_KERNEL copy_chosen_kernel(const int32_t* columns, int64_t rows, int64_t k, 
 }  // namespace
 
 template <class T>
-int64_t choose_best(Device& device, const T* x, int64_t rows, int64_t cols, const int32_t* allowed, int64_t choices,
-                    int64_t k, int32_t* columns, T* values) {
+int64_t choose_best(Device& device, const T* x, int64_t rows, int64_t cols, int64_t k, int32_t* columns, T* values) {
   constexpr int none = std::numeric_limits<int>::max();
   const auto first_bad = device.allocate(sizeof(int));
   device.copy_from_host(first_bad->data(), &none, sizeof none);
-  const TopkArguments<T> arguments = {
-      x, rows, cols, allowed, choices, k, columns, values, static_cast<int*>(first_bad->data())};
+  const TopkArguments<T> arguments = {x, rows, cols, k, columns, values, static_cast<int*>(first_bad->data())};
   launch(device.stream(), choose_best_kernel<T>, blocks_for_rows(rows), buckets, 0, arguments);
   int row = none;
   device.copy_to_host(&row, first_bad->data(), sizeof row);
@@ -64,10 +57,8 @@ void copy_chosen(const Stream& stream, const int32_t* columns, int64_t rows, int
   launch(stream, copy_chosen_kernel<T>, blocks_for(rows * k), threads_per_block, 0, columns, rows, k, from, cols, to);
 }
 
-template int64_t choose_best<float>(Device&, const float*, int64_t, int64_t, const int32_t*, int64_t, int64_t, int32_t*,
-                                    float*);
-template int64_t choose_best<double>(Device&, const double*, int64_t, int64_t, const int32_t*, int64_t, int64_t,
-                                     int32_t*, double*);
+template int64_t choose_best<float>(Device&, const float*, int64_t, int64_t, int64_t, int32_t*, float*);
+template int64_t choose_best<double>(Device&, const double*, int64_t, int64_t, int64_t, int32_t*, double*);
 template void copy_chosen<float>(const Stream&, const int32_t*, int64_t, int64_t, const float*, int64_t, float*);
 template void copy_chosen<double>(const Stream&, const int32_t*, int64_t, int64_t, const double*, int64_t, double*);
 

@@ -6,11 +6,9 @@
 
 namespace sae {
 
-/// The columns (ascending) and values of the k best entries of each row of x [rows, cols], among all columns or those
-/// listed in `allowed` (null: all; choices says how many there are). Returns the first row that holds a NaN or an
-/// infinity, or -1; waits for that.
-SIMT_DECLARE(template <class T> int64_t choose_best(Device& device, const T* x, int64_t rows, int64_t cols,
-                                                    const int32_t* allowed, int64_t choices, int64_t k,
+/// The columns (ascending) and values of the k best entries of each row of x [rows, cols]. Returns the first row that
+/// holds a NaN or an infinity, or -1; waits for that.
+SIMT_DECLARE(template <class T> int64_t choose_best(Device& device, const T* x, int64_t rows, int64_t cols, int64_t k,
                                                     int32_t* columns, T* values))
 
 /// to [rows, cols], which holds zeros, gets from [rows, cols] at the listed columns [rows, k] of each row.

@@ -31,7 +31,7 @@ void encode_exactly(const EncodeTask<T>& task, const std::vector<int64_t>& rows)
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = rows[static_cast<size_t>(i)];
       const T* all = scores.data() + (i - begin) * task.latents;
-      if (!gather_candidates<T>(all, task.latents, nullptr, 0, candidates)) {
+      if (!gather_candidates<T>(all, task.latents, candidates)) {
         refuse_row(row);
       }
       choose(candidates, task.k, task.columns + row * task.k, task.values + row * task.k);

@@ -286,7 +286,7 @@ SIMT_KERNEL whole_rows_kernel(EncodeTask<T> task, int64_t begin, int64_t rows, c
     if (lane_in_warp() == 0 && !finite) atomicMin(&words->first_bad, static_cast<int>(row));
     if (threadIdx.x == 0 && states != nullptr) atomicAdd(&words->whole_rows, 1);
     __syncthreads();
-    choose_row<T>({scores, nullptr, task.latents, task.k, task.columns + row * task.k, task.values + row * task.k});
+    choose_row<T>({scores, task.latents, task.k, task.columns + row * task.k, task.values + row * task.k});
     __syncthreads();
   }
 }
