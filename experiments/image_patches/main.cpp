@@ -105,7 +105,7 @@ std::vector<RunPlan> plans_of(const Options& options, const RunContext& context)
   return plans;
 }
 
-Panel panel_of(const Contestant& one, int64_t side, const std::string& about) {
+Panel panel_of(const TrainedOnPatches& one, int64_t side, const std::string& about) {
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(one.model.latents))));
   return {fmt::format("{}; NMSE {:.3f}, {:.0f} % edges", about, one.end->test->normalised_mse, 100 * one.summary.edges),
           tiles(one.filters, side, std::min<int64_t>(columns, 20))};
@@ -127,7 +127,7 @@ int run(const Options& options) {
   const std::vector<RunPlan> plans = plans_of(options, context);
   const std::vector<RunResult> results = train_runs(context, plans, "sigmoid and topk");
 
-  std::vector<Contestant> all;
+  std::vector<TrainedOnPatches> all;
   for (size_t i = 0; i < plans.size(); ++i) {
     CHECK(!results[i].diverged, "{} diverged: {}; lower --lr-{}", plans[i].label, *results[i].diverged, plans[i].label);
     const LoadedAutoencoder trained = load_autoencoder(results[i].autoencoder_file, *device);
@@ -137,7 +137,7 @@ int run(const Options& options) {
   }
   all.push_back(measured("untrained", initial_weights(context, plans[1]), store.patch_side));
 
-  const Contestant &classic = all[0], &topk = all[1];
+  const TrainedOnPatches &classic = all[0], &topk = all[1];
   draw_panels(output + "/filters",
               std::vector<Panel>{
                   {"whitened patches",

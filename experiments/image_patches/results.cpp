@@ -11,8 +11,8 @@
 
 namespace sae {
 
-Contestant measured(std::string name, const Autoencoder& autoencoder, int64_t side) {
-  Contestant one{
+TrainedOnPatches measured(std::string name, const Autoencoder& autoencoder, int64_t side) {
+  TrainedOnPatches one{
       std::move(name), {}, autoencoder.options(), 0, autoencoder.encoder().value().to_vector<float>(), {}, {}};
   one.measures = measure_filters(one.filters, side);
   one.summary = summarise(one.measures);
@@ -22,15 +22,17 @@ Contestant measured(std::string name, const Autoencoder& autoencoder, int64_t si
 namespace {
 
 /// The mean value of a latent over the test rows.
-double mean_activation(const Contestant& one) { return one.end->test->l1 / static_cast<double>(one.model.latents); }
+double mean_activation(const TrainedOnPatches& one) {
+  return one.end->test->l1 / static_cast<double>(one.model.latents);
+}
 
 }  // namespace
 
-void write_patch_results(const std::string& folder, std::span<const Contestant> all) {
+void write_patch_results(const std::string& folder, std::span<const TrainedOnPatches> all) {
   std::string text =
       "model,latents,k,target_rate,penalty,weight_decay,learning_rate,patches_seen,weights,normalised_mse,l0,"
       "mean_activation,dead_fraction,edge_filters,median_gabor_share,median_quarter_share,seconds\n";
-  for (const Contestant& one : all) {
+  for (const TrainedOnPatches& one : all) {
     const bool sigmoid = one.model.activation == Activation::sigmoid;
     text += fmt::format("{},{},", one.name, one.model.latents);
     if (one.end) {
@@ -47,7 +49,7 @@ void write_patch_results(const std::string& folder, std::span<const Contestant> 
   }
   write_file(folder + "/patches.csv", text, IfExists::replace);
   text = "model,latent,gabor_share,quarter_share,orientation_degrees,cycles_per_pixel,length,breadth,x,y\n";
-  for (const Contestant& one : all) {
+  for (const TrainedOnPatches& one : all) {
     for (size_t i = 0; i < one.measures.size(); ++i) {
       const FilterMeasures& m = one.measures[i];
       text += fmt::format("{},{},{:.4f},{:.4f},{:.1f},{:.4f},{:.2f},{:.2f},{:.2f},{:.2f}\n", one.name, i, m.gabor_share,
@@ -58,10 +60,10 @@ void write_patch_results(const std::string& folder, std::span<const Contestant> 
   write_file(folder + "/filters.csv", text, IfExists::replace);
 }
 
-std::string patch_table(std::span<const Contestant> all) {
+std::string patch_table(std::span<const TrainedOnPatches> all) {
   std::string text = fmt::format("{:<10} {:>8} {:>16} {:>13} {:>13} {:>14} {:>8}\n", "model", "NMSE", "mean activation",
                                  "edge filters", "Gabor share", "quarter share", "seconds");
-  for (const Contestant& one : all) {
+  for (const TrainedOnPatches& one : all) {
     text += fmt::format("{:<10} {:>8} {:>16} {:>11.1f} % {:>13.3f} {:>14.3f} {:>8}\n", one.name,
                         one.end ? fmt::format("{:.4f}", one.end->test->normalised_mse) : "",
                         one.end ? fmt::format("{:.4f}", mean_activation(one)) : "", 100 * one.summary.edges,

@@ -10,7 +10,7 @@
 namespace sae {
 
 /// One autoencoder of the comparison, or the untrained start of one.
-struct Contestant {
+struct TrainedOnPatches {
   std::string name;             ///< "sigmoid", "topk", "untrained"
   std::optional<RunPoint> end;  ///< absent for the untrained
   AutoencoderOptions model;
@@ -19,11 +19,11 @@ struct Contestant {
   std::vector<FilterMeasures> measures;
   FilterSummary summary;
 };
-Contestant measured(std::string name, const Autoencoder& autoencoder, int64_t side);
+TrainedOnPatches measured(std::string name, const Autoencoder& autoencoder, int64_t side);
 
-/// patches.csv: a line for each contestant; filters.csv: one for each filter.
-void write_patch_results(const std::string& folder, std::span<const Contestant> all);
-std::string patch_table(std::span<const Contestant> all);
+/// patches.csv: a line for each autoencoder; filters.csv: one for each filter.
+void write_patch_results(const std::string& folder, std::span<const TrainedOnPatches> all);
+std::string patch_table(std::span<const TrainedOnPatches> all);
 
 /// Draws squares of tiles beside one another with a title each, as PATH.png; PATH.bin holds the pixels for PATH.gp.
 struct Panel {
