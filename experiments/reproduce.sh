@@ -6,7 +6,7 @@
 #
 #   experiments/reproduce.sh              600,000 training tokens; under 20 minutes on 2 cores
 #   experiments/reproduce.sh --quick      a small sweep, a few minutes: does everything work here?
-#   experiments/reproduce.sh --full       5 million training tokens, better curves; some two hours
+#   experiments/reproduce.sh --full       5 million training tokens, better curves; two to three hours
 #
 #   --model PATH         a language model of your own: a GGUF file or a Hugging Face folder (default: SmolLM2, fetched)
 #   --text FOLDER        text of your own: .txt, .md and .html files (default: prose from Debian packages, fetched)
