@@ -102,6 +102,6 @@ expect "topk,16,3,0,0,0,0.001,2000," "$work/patches/patches.csv"
 run "${patches[@]}" --resume
 refuse "is not empty" "${patches[@]}"
 run train --data "$work/patches/patches" --output "$work/patches.run" --latents 16 --k 3 --batch-size 50 --threads 2
-refuse "holds no photographs" image_patches --images "$model" --output "$work/none"
+refuse "holds no photographs" image_patches --images "$golden/models" --output "$work/none"
 refuse "--patch" image_patches --images "$golden/photographs" --output "$work/none" --patch 2
 echo "every program ran on $2"
