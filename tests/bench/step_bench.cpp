@@ -213,7 +213,7 @@ void measure_on_device(DeviceKind kind, const Shape4& s, int64_t runs, const Cho
   Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {s.width}, Dtype::f32), 1), training);
   if (choice.dead > 0) kill_latents(trainer, choice.dead);
   std::vector<std::vector<float>> batches;
-  for (const uint64_t seed : {2, 3}) {
+  for (const uint64_t seed : {2u, 3u}) {
     const Tensor rows = choice.rows.empty()
                             ? structured_rows(trainer.autoencoder().decoder().value().to(*host), s.batch, seed)
                             : read_rows(*host, choice.rows, s);

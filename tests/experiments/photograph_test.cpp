@@ -96,7 +96,7 @@ TEST(Photograph, RefusesWhatItCannotRead) {
   std::string huge = jpeg(ramp(24, 16), 24, 1);
   const size_t frame = huge.find("\xff\xc0");
   ASSERT_NE(frame, std::string::npos);
-  for (const size_t byte : {5, 6, 7, 8}) huge[frame + byte] = '\xf0';  // height and width
+  for (const size_t byte : {5u, 6u, 7u, 8u}) huge[frame + byte] = '\xf0';  // height and width
   EXPECT_REFUSED(read_jpeg(folder.write("huge.jpg", huge), 8), "huge.jpg: 61680 x 61680 pixels; at most 64 megapixels");
   // The same scan again and again: a small file that would take long.
   std::string scans = jpeg(ramp(24, 16), 24, 1, /*progressive=*/true);
