@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 #include "engine/parallel.h"
 #include "engine/row_kernels.h"
@@ -199,16 +198,6 @@ void screen_in_float32(const EncodeTask<float>& task, const Tensor& x, const Ten
 
 void encode_screened(const EncodeTask<float>& task, const Tensor& x, const Tensor& encoder,
                      const EncodeOptions& options) {
-  // Packing reads the encoder twice and writes half of it: as much as the scores of a few rows.
-  constexpr int64_t too_few_to_pack = 4;
-  if (options.panels == nullptr && options.scoring == Scoring::exact && !options.screen_in_float32 &&
-      task.rows <= too_few_to_pack) {
-    std::vector<int64_t> all(static_cast<size_t>(task.rows));
-    std::iota(all.begin(), all.end(), 0);
-    encode_exactly(task, all);
-    if (options.counts != nullptr) options.counts->rows += task.rows;
-    return;
-  }
   const bool in_bf16 = has_bf16_products() && options.scoring != Scoring::f32 && !options.screen_in_float32;
   const bool exact = options.scoring == Scoring::exact;
   EncoderPanels own;

@@ -31,15 +31,20 @@ void refuse_row(int64_t row) {
 
 namespace {
 
+/// Would packing the encoder cost more than the scores? It reads the encoder twice and writes half of it.
+bool too_few_to_pack(int64_t rows, const EncodeOptions& options) {
+  return rows <= 4 && options.panels == nullptr && options.scoring == Scoring::exact && !options.screen_in_float32;
+}
+
 template <class T>
 void encode_on_cpu(const EncodeTask<T>& task, const Tensor& x, const Tensor& encoder, const EncodeOptions& options) {
   if constexpr (std::is_same_v<T, float>) {
-    cpu::encode_screened(task, x, encoder, options);
-  } else {
-    std::vector<int64_t> all(static_cast<size_t>(task.rows));
-    std::iota(all.begin(), all.end(), 0);
-    cpu::encode_exactly(task, all);
+    if (!too_few_to_pack(task.rows, options)) return cpu::encode_screened(task, x, encoder, options);
   }
+  std::vector<int64_t> all(static_cast<size_t>(task.rows));
+  std::iota(all.begin(), all.end(), 0);
+  cpu::encode_exactly(task, all);
+  if (options.counts != nullptr) options.counts->rows += task.rows;
 }
 
 /// Screens by products of the matrices as they are.

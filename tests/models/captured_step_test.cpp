@@ -109,6 +109,9 @@ TEST_P(StepsAhead, ReportsSayWhatWentWrong) {
   EXPECT_FALSE(other.can_run_ahead());
   EXPECT_REFUSED(other.step_ahead(rows), "training: only fused TopK steps");
   EXPECT_FALSE(make(*host_, training(40)).can_run_ahead());
+  TrainingOptions slow_biases = training(40);
+  slow_biases.bias_rate = 0.5;
+  EXPECT_FALSE(make(device_, slow_biases).can_run_ahead());  // its Adam has one learning rate
 }
 
 /// Nobody asks for reports: it is noticed at the next multiple of 50 steps.
