@@ -7,9 +7,7 @@
 #include "engine/files/activation_writer.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/compare_explanations/score.h"
-#include "experiments/compare_explanations/statistics.h"
 #include "experiments/explain/explain_latents.h"
-#include "experiments/explain/graph.h"
 #include "experiments/explain/search_options.h"
 #include "models/autoencoder/input_normalisation.h"
 #include "tests/models/reference_llama.h"
@@ -317,49 +315,7 @@ TEST_F(ExplainRun, ExamplesAreApartFromThoseHeldOut) {
   EXPECT_THAT(choose_examples(7, 0, {16, 16, 3}).build, IsEmpty());
 }
 
-TEST(ExplanationGraph, ReadsFromLeftToRight) {
-  Explanation explanation;
-  explanation.latent = 3;
-  explanation.maximum = 2;
-  explanation.patterns = {{{1, any_token, 3}, {1, 0, 1}, false, 1.0, 2}, {{3}, {1}, true, 2.0, 1}};
-  const TokenText text = [](int32_t token) { return token == 1 ? std::string(" \"a&\n") : letter(token); };
-  const std::string graph = graph_of(explanation, text);
-  EXPECT_THAT(graph, HasSubstr("digraph latent_3 {"));
-  EXPECT_THAT(graph, HasSubstr("label=\"c\", fillcolor=\"#d62728\""));  // fires at its maximum
-  EXPECT_THAT(graph, HasSubstr("label=\"any token\", fillcolor=\"#ffffff\", style=\"filled,rounded,dashed\""));
-  EXPECT_THAT(graph, HasSubstr("label=\"␣\\\"a&amp;↵\", fillcolor=\"#4285d6\""));  // fully important
-  EXPECT_THAT(graph, HasSubstr("xlabel=\"1 (2)\""));
-  EXPECT_THAT(graph, HasSubstr("label=\"^\""));
-  EXPECT_THAT(graph, HasSubstr("n2 -> n1"));
-  EXPECT_THAT(graph, HasSubstr("n1 -> n0"));
-  EXPECT_THAT(graph, HasSubstr("n3 -> n0"));
-  TemporaryFolder folder;
-  draw_graphs({folder.write("it's.dot", graph)});
-  EXPECT_THAT(folder.read("it's.svg"), HasSubstr("</svg>"));
-  EXPECT_REFUSED(draw_graphs({folder.write("bad.dot", "digraph {")}), "Debian: graphviz");
-}
-
 // --- scores ---------------------------------------------------------------------------------------------------------
-
-TEST(ExplanationScores, CountsOnBothSidesOfAThreshold) {
-  const std::vector<RowActivation> predicted = {{1, 1.0}, {3, 0.2}, {6, 2.0}},
-                                   truth = {{0, 1}, {1, 0.3}, {3, 4}, {9, 2}};
-  const Counts all = count_matches(predicted, truth, 0);
-  EXPECT_EQ(all.both, 2);
-  EXPECT_EQ(all.predicted_only, 1);
-  EXPECT_EQ(all.true_only, 2);
-  EXPECT_DOUBLE_EQ(all.precision(), 2.0 / 3);
-  EXPECT_DOUBLE_EQ(all.recall(), 0.5);
-  EXPECT_DOUBLE_EQ(all.f1(), 4.0 / 7);
-  const Counts strong = count_matches(predicted, truth, 0.5);  // row 1 is weak, row 3 is predicted weakly
-  EXPECT_EQ(strong.both, 0);
-  EXPECT_EQ(strong.predicted_only, 2);
-  EXPECT_EQ(strong.true_only, 3);
-  EXPECT_EQ(strong.f1(), 0);
-  EXPECT_TRUE(std::isnan(count_matches({}, truth, 0).precision()));
-  EXPECT_EQ(count_matches({}, truth, 0).true_only, 4);
-  EXPECT_TRUE(std::isnan(count_matches({}, {}, 0).f1()));
-}
 
 TEST_F(Explain, PredictionsOfAStreamAreThoseOfItsContexts) {
   const ActivationStore store(folder_.path("store"));
@@ -428,40 +384,6 @@ TEST_F(Explain, ChannelsAreDistancesInStandardDeviations) {
     }
   }
   for (const double square : squares) EXPECT_NEAR(square / static_cast<double>(rows.rows()), 1, 1e-3);
-}
-
-TEST(ExplanationStatistics, MeansAndIntervals) {
-  const std::vector<LatentPoint> points = {{0.1, 0.5, 0.2, 0.3}, {0.3, NAN, 0.6, 0.5}};
-  EXPECT_DOUBLE_EQ(plain_means(points).precision, 0.5);
-  EXPECT_DOUBLE_EQ(plain_means(points).recall, 0.4);
-  EXPECT_DOUBLE_EQ(density_weighted_means(points).recall, 0.5);
-  EXPECT_TRUE(std::isnan(plain_means({}).recall));
-  std::vector<LatentPoint> many;
-  for (int i = 0; i < 400; ++i) many.push_back({0.01, 1.0 * (i % 2), 0.5, 0.25});
-  const MeansInterval found = bootstrap(many, plain_means, 500, 1);
-  EXPECT_DOUBLE_EQ(found.precision.value, 0.5);
-  EXPECT_NEAR(found.precision.low, 0.5 - 1.96 * 0.5 / 20, 0.01);
-  EXPECT_NEAR(found.precision.high, 0.5 + 1.96 * 0.5 / 20, 0.01);
-  EXPECT_DOUBLE_EQ(found.recall.low, 0.5);
-  const MeansInterval ratio = bootstrap_ratio(many, {{0.01, 0.25, 0.25, 0.5}}, plain_means, 200, 1);
-  EXPECT_DOUBLE_EQ(ratio.precision.value, 2);
-  EXPECT_DOUBLE_EQ(ratio.recall.high, 2);
-  EXPECT_LT(ratio.precision.low, 2);
-}
-
-TEST(ExplanationStatistics, MatchingComparesLikeWithLike) {
-  // dense latents are easy; the first group has many of them, the second few; within a bin both are equal
-  std::vector<LatentPoint> first, second;
-  for (int i = 0; i < 40; ++i) first.push_back(i < 30 ? LatentPoint{0.1, 1, 0.8, 1} : LatentPoint{0.001, 1, 0.2, 1});
-  for (int i = 0; i < 40; ++i) second.push_back(i < 10 ? LatentPoint{0.1, 1, 0.8, 1} : LatentPoint{0.001, 1, 0.2, 1});
-  const std::vector<double> edges = density_edges({first, second}, 2);
-  EXPECT_THAT(edges, ElementsAre(0.001, 0.1, INFINITY));
-  EXPECT_GT(plain_means(first).recall, plain_means(second).recall);
-  const MatchedMeans matched({first, second}, edges, 3);
-  EXPECT_EQ(matched.bins(), 2);
-  EXPECT_DOUBLE_EQ(matched(first).recall, 0.5);
-  EXPECT_DOUBLE_EQ(matched(second).recall, 0.5);
-  EXPECT_EQ(MatchedMeans({first, second}, edges, 20).bins(), 0);
 }
 
 }  // namespace
