@@ -4,7 +4,7 @@
 # measures what their reconstructions cost the model, and writes a report that opens in a browser. Run again, it reuses
 # what is there; interrupted, it goes on where it was.
 #
-#   experiments/reproduce.sh              600,000 training tokens; under 20 minutes on 2 cores
+#   experiments/reproduce.sh              600,000 training tokens; 20 to 25 minutes on 2 cores
 #   experiments/reproduce.sh --quick      a small sweep, a few minutes: does everything work here?
 #   experiments/reproduce.sh --full       5 million training tokens, better curves; two to three hours
 #
@@ -109,11 +109,13 @@ fi
 
 say "8/9 Explanations of some latents"
 # of TopK at the middle sparsity; a text of one's own may be too short for them, and the report does without
-for run in "$output"/sweep/runs/topk-k32-*; do
-  "$build/bin/explain" --sae "$run/autoencoder.safetensors" --model "$model" --threads "$threads" --resume \
-    --data "$output/activations" --output "$output/explanations/$(basename "$run")" --no-graphs "${explained[@]}" ||
-    say "    no explanations of $(basename "$run")"
-done
+run="$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) column[$i] = i; next }
+  $column["activation"] == "topk" && $column["target_l0"] == 32 && $column["part"] == 1 { print $column["run"]; exit }' \
+  "$output/sweep/results.csv")"
+name="$(basename "$run")"
+"$build/bin/explain" --sae "$output/sweep/$run/autoencoder.safetensors" --model "$model" --threads "$threads" --resume \
+  --data "$output/activations" --output "$output/explanations/$name" --no-graphs "${explained[@]}" ||
+  say "    no explanations of $name"
 
 say "9/9 The report"
 "$build/bin/report" "$output/sweep" --model "$model" --threads "$threads" --data "$output/activations" \

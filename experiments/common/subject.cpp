@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "engine/error.h"
 #include "engine/files/json.h"
+#include "experiments/common/csv_table.h"
 
 namespace sae {
 namespace {
@@ -16,6 +19,18 @@ constexpr const char* saved_name = "autoencoder.safetensors";
 std::string note(const Metadata& notes, std::string_view key) {
   const auto found = std::find_if(notes.begin(), notes.end(), [&](const auto& item) { return item.first == key; });
   return found == notes.end() ? "" : found->second;
+}
+
+/// The folders that results.csv of a sweep names for its points at all of the tokens, by name.
+std::set<std::string> whole_runs(const std::string& path) {
+  const CsvTable results(path);
+  std::set<std::string> runs;
+  for (size_t row = 0; row < results.rows(); ++row) {
+    const std::string& run = results.text(row, "run");
+    if (results.number(row, "part") == 1 && run != "-") runs.insert(run);
+  }
+  CHECK(!runs.empty(), "{}: names no run", path);
+  return runs;
 }
 
 int64_t integer_note(const Metadata& notes, std::string_view key, int64_t otherwise) {
@@ -75,16 +90,19 @@ std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths
       found.push_back((fs::path(path) / saved_name).string());
       continue;
     }
-    std::vector<std::string> runs;
-    if (fs::is_directory(fs::path(path) / "runs")) {
-      for (const auto& run : fs::directory_iterator(fs::path(path) / "runs")) {
-        const fs::path file = run.path() / saved_name;
-        if (!run.path().filename().string().starts_with("trial-") && fs::exists(file)) runs.push_back(file.string());
-      }
+    const std::string results = (fs::path(path) / "results.csv").string();
+    CHECK(fs::exists(results), "'{}' holds no autoencoder: expected {} in it, or the results.csv of a sweep", path,
+          saved_name);
+    for (const std::string& run : whole_runs(results)) {
+      found.push_back((fs::path(path) / run / saved_name).string());
+      CHECK(fs::exists(found.back()), "{}: names the run '{}', which has no {}", results, run, saved_name);
     }
-    CHECK(!runs.empty(), "'{}' holds no autoencoder: expected {} or runs/*/{} in it", path, saved_name, saved_name);
-    std::sort(runs.begin(), runs.end());
-    found.insert(found.end(), runs.begin(), runs.end());
+  }
+  std::map<std::string, std::string> file_of;  // by name
+  for (const std::string& file : found) {
+    const auto [other, first] = file_of.emplace(autoencoder_name(file), file);
+    CHECK(first, "'{}' and '{}' are both called '{}', and results are told apart by name: rename one's folder",
+          other->second, file, other->first);
   }
   return found;
 }

@@ -51,7 +51,9 @@ int compare(const Options& options) {
   std::vector<SweepOptions> sweeps;
   for (const int64_t latents : sizes) {
     sweeps.push_back(sweep_options(options, data, latents));
-    if (!one_size) sweeps.back().folder = fmt::format("{}/n{}", folder, latents);
+    if (one_size) continue;
+    sweeps.back().folder = fmt::format("{}/n{}", folder, latents);
+    sweeps.back().size_in_names = fmt::format("-n{}", latents);
   }
   prepare_output(folder, options.get_flag("resume"), options.get_flag("overwrite"));
   options.write_effective(folder + "/options.txt");
@@ -62,8 +64,10 @@ int compare(const Options& options) {
   for (const SweepOptions& sweep : sweeps) {
     if (!one_size) fmt::print(stderr, "\n{} latents\n", sweep.latents);
     std::filesystem::create_directories(sweep.folder);
-    const std::vector<ResultRow> more = run_sweep(context, options, sweep);
-    rows.insert(rows.end(), more.begin(), more.end());
+    for (ResultRow& row : run_sweep(context, options, sweep)) {
+      if (!one_size && !row.run.empty()) row.run = fmt::format("n{}/{}", sweep.latents, row.run);
+      rows.push_back(std::move(row));
+    }
   }
   const std::string shown = std::filesystem::absolute(folder).lexically_normal();
   if (one_size) return report(options, sweeps[0], std::move(rows), shown);

@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <optional>
-#include <sstream>
 
 #include "engine/error.h"
 #include "engine/files/atomic_file.h"
+#include "experiments/common/csv_table.h"
 
 namespace sae {
 
@@ -31,43 +28,24 @@ ResultRow ResultRow::of_principal_components(int64_t components, int64_t width, 
 void write_results_csv(const std::string& path, const std::vector<ResultRow>& rows) {
   std::string text =
       "activation,target_l0,latents,k,penalty,learning_rate,seed,tokens,part,weights,l0,normalised_mse,per_row_mse,"
-      "explained_variance,l1_norm,dead_fraction,validation_mse,moving,seconds\n";
+      "explained_variance,l1_norm,dead_fraction,validation_mse,moving,seconds,run\n";
   for (const ResultRow& r : rows) {
     text += fmt::format(
-        "{},{},{},{},{:.6g},{:.6g},{},{},{},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.5f},{:.5f},{:.6f},{:.4f},{:.1f}\n",
+        "{},{},{},{},{:.6g},{:.6g},{},{},{},{},{:.4f},{:.6f},{:.6f},{:.6f},{:.5f},{:.5f},{:.6f},{:.4f},{:.1f},{}\n",
         r.activation, r.target_l0, r.latents, r.k, r.penalty, r.learning_rate, r.seed, r.tokens, r.part, r.weights,
         r.l0, r.normalised_mse, r.per_row_mse, r.explained_variance, r.l1_norm, r.dead_fraction, r.validation_mse,
-        r.moving, r.seconds);
+        r.moving, r.seconds, r.run.empty() ? "-" : r.run);
   }
   write_file(path, text, IfExists::replace);
 }
 
-namespace {
-
-double number_of(const std::string& text, const std::string& where) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  CHECK(error == std::errc() && end == text.data() + text.size() && std::isfinite(value), "{}: '{}' is not a number",
-        where, text);
-  return value;
-}
-
-}  // namespace
-
 std::vector<ExpectedPoint> read_expected(const std::string& path) {
-  std::ifstream in(path);
-  CHECK(in, "{}: cannot be read", path);
+  const CsvTable table(path);
   std::vector<ExpectedPoint> points;
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    if (number == 1 || line.empty() || line[0] == '#') continue;  // the header
-    const std::string where = fmt::format("{}:{}", path, number);
-    std::vector<std::string> fields;
-    std::istringstream cells(line);
-    for (std::string cell; std::getline(cells, cell, ',');) fields.push_back(cell);
-    CHECK(fields.size() == 6, "{}: expected 6 fields, got {}", where, fields.size());
-    points.push_back({fields[0], number_of(fields[1], where), number_of(fields[2], where), number_of(fields[3], where),
-                      number_of(fields[4], where), number_of(fields[5], where)});
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const auto number = [&](std::string_view column) { return table.number(row, column); };
+    points.push_back({table.text(row, "activation"), number("target_l0"), number("l0"), number("l0_tolerance"),
+                      number("normalised_mse"), number("mse_tolerance")});
   }
   return points;
 }

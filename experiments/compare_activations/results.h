@@ -22,6 +22,7 @@ struct ResultRow {
   double validation_mse = 0;
   double moving = 0;   ///< change of NMSE or L0 in the last fifth of the run, on validation data
   double seconds = 0;  ///< of training
+  std::string run;     ///< its folder, as seen from that of results.csv; empty where there is none
 
   /// The row of a dense baseline: c components of `width`, c numbers a row; what was not measured is not a number.
   static ResultRow of_principal_components(int64_t components, int64_t width, double normalised_mse);

@@ -30,6 +30,7 @@ std::vector<ResultRow> rows_of(const RunPlan& whole, double target, const RunRes
     row.dead_fraction = point.test->dead_fraction;
     row.validation_mse = point.validation.normalised_mse;
     row.seconds = point.seconds;
+    row.run = "runs/" + whole.label;
     if (row.part == 1) row.moving = movement(result);
     rows.push_back(row);
   }

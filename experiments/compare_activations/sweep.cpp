@@ -160,8 +160,8 @@ class Sweep {
     const std::string_view kind = purpose == Purpose::penalty_trial ? "trial-"
                                   : purpose == Purpose::rate_trial  ? "trial-of-rate-"
                                                                     : "";
-    const std::string name = fmt::format("{}{}-{}-lr{:.3g}{}", kind, name_of(contestant), strength, rate,
-                                         seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
+    const std::string name = fmt::format("{}{}{}-{}-lr{:.3g}{}", kind, name_of(contestant), sweep_.size_in_names,
+                                         strength, rate, seed > 0 ? fmt::format("-seed{}", plan.training.seed) : "");
     plan.folder = fmt::format("{}/runs/{}", sweep_.folder, name);
     plan.label = name;
     plan.resume = true;
@@ -315,8 +315,7 @@ class Sweep {
                    r.seed == first_seed() + static_cast<uint64_t>(seed);
           });
           if (row == rows.end()) continue;
-          const RunPlan whole = plan(contestant, target, row->penalty, row->learning_rate, Purpose::result, seed);
-          group.autoencoders.push_back(whole.folder + "/autoencoder.safetensors");
+          group.autoencoders.push_back(fmt::format("{}/{}/autoencoder.safetensors", sweep_.folder, row->run));
         }
         groups.push_back(group);
       }

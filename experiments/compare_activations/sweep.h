@@ -21,6 +21,7 @@ struct SweepOptions {
   int64_t seeds = 1;                   ///< of the whole runs
   int64_t tokens = 0;                  ///< of a whole run
   std::string folder;                  ///< results.csv, the plot, and runs/NAME/ for each run
+  std::string size_in_names;           ///< of the runs, where several sizes are compared: "-n1024"
 };
 
 /// Declares the sweep's own options and reads them; `latents` is one of sizes_of(options).

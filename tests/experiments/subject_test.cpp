@@ -48,19 +48,31 @@ TEST_F(SubjectTest, RefusesAnotherModelWidthOrLayer) {
 }
 
 TEST_F(SubjectTest, FindsTheAutoencodersOfASweep) {
-  for (const char* run : {"runs/topk-k8", "runs/relu-l1", "runs/trial-topk", "runs/unfinished"}) {
+  for (const char* run : {"runs/topk-k8", "runs/relu-l1", "runs/relu-l0.9", "runs/trial-topk", "runs/unfinished"}) {
     fs::create_directories(folder_.path(run));
     if (std::string(run) != "runs/unfinished") folder_.write(std::string(run) + "/autoencoder.safetensors", "");
   }
+  // relu-l0.9 missed its sparsity and was trained again; trials are no points either.
+  const std::string results =
+      "activation,part,run\npca,1,-\nrelu,0.5,runs/relu-l0.9\nrelu,1,runs/relu-l1\n"
+      "topk,1,runs/topk-k8\ntopk,1,runs/topk-k8\n";
+  folder_.write("results.csv", results);
   const std::string sweep = folder_.path("."), one = folder_.path("runs/topk-k8");
   EXPECT_THAT(find_autoencoders({sweep}), ElementsAre(sweep + "/runs/relu-l1/autoencoder.safetensors",
                                                       sweep + "/runs/topk-k8/autoencoder.safetensors"));
-  EXPECT_THAT(find_autoencoders({one, one + "/autoencoder.safetensors"}),
-              ElementsAre(one + "/autoencoder.safetensors", one + "/autoencoder.safetensors"));
+  EXPECT_THAT(find_autoencoders({one}), ElementsAre(one + "/autoencoder.safetensors"));
+  EXPECT_THAT(find_autoencoders({one + "/autoencoder.safetensors"}), ElementsAre(one + "/autoencoder.safetensors"));
+  EXPECT_REFUSED(find_autoencoders({sweep, one}), "are both called 'topk-k8'");
   EXPECT_EQ(autoencoder_name(one + "/autoencoder.safetensors"), "topk-k8");
   EXPECT_EQ(autoencoder_name("some/other.safetensors"), "other");
   EXPECT_REFUSED(find_autoencoders({folder_.path("runs/unfinished")}), "holds no autoencoder");
   EXPECT_REFUSED(find_autoencoders({folder_.path("none")}), "does not exist");
+  folder_.write("results.csv", results + "topk,1,runs/unfinished\n");
+  EXPECT_REFUSED(find_autoencoders({sweep}), "names the run 'runs/unfinished', which has no autoencoder.safetensors");
+  folder_.write("results.csv", "activation,part,run\npca,1,-\n");
+  EXPECT_REFUSED(find_autoencoders({sweep}), "results.csv: names no run");
+  folder_.write("results.csv", "activation,part\ntopk,1\n");
+  EXPECT_REFUSED(find_autoencoders({sweep}), "results.csv: has no column 'run'");
 }
 
 }  // namespace
