@@ -1,20 +1,24 @@
 #include "models/explanation/latent_queries.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <numeric>
 
 #include "engine/error.h"
 #include "engine/parallel.h"
 #include "models/autoencoder/input_normalisation.h"
+#include "ops/gather_rows/gather_rows.h"
 
 namespace sae {
 namespace {
 
 /// Rows of one forward pass of one thread, as in the harvest: 8 contexts of 64; fewer where threads would have none.
 constexpr int64_t most_rows = 512, fewest_rows = 64;
-/// A text may be padded by an eighth of its length to share a batch.
+/// A text may be an eighth shorter than the longest of its batch: attention goes over all as if they were as long.
 constexpr int64_t padding_part = 8;
+/// Attention sees each text whole: at most this many times the rows of a batch.
+constexpr int64_t most_shared = 4;
 
 struct Text {
   std::span<const int32_t> tokens;
@@ -46,19 +50,25 @@ std::vector<Text> distinct_texts(std::span<const ActivationQuery> queries) {
 
 using Batch = std::span<const Text>;
 
+/// Rows that a text needs beside those that it shares with the one before it.
+int64_t rows_beside(const Text& text, const Text& before) {
+  return static_cast<int64_t>(text.tokens.size()) - common_beginning(before.tokens, text.tokens);
+}
+
 /// Cuts texts, longest first, into batches; the first of each is its longest.
 std::vector<Batch> cut(std::span<const Text> texts) {
-  int64_t rows = 0;
-  for (const Text& text : texts) rows += static_cast<int64_t>(text.tokens.size());
-  const int64_t batch_rows = std::clamp(rows / threads(), fewest_rows, most_rows);
+  int64_t all_rows = 0;
+  for (size_t i = 0; i < texts.size(); ++i) all_rows += rows_beside(texts[i], i == 0 ? Text() : texts[i - 1]);
+  const int64_t batch_rows = std::clamp(all_rows / threads(), fewest_rows, most_rows);
   std::vector<Batch> batches;
   while (!texts.empty()) {
     const auto longest = static_cast<int64_t>(texts[0].tokens.size());
-    const int64_t most = std::max<int64_t>(1, batch_rows / longest);
+    const auto most = static_cast<size_t>(std::max<int64_t>(1, most_shared * batch_rows / longest));
     size_t count = 1;
-    while (count < texts.size() && static_cast<int64_t>(count) < most &&
-           longest - static_cast<int64_t>(texts[count].tokens.size()) <= longest / padding_part) {
-      ++count;
+    for (int64_t rows = longest; count < std::min(texts.size(), most); ++count) {
+      rows += rows_beside(texts[count], texts[count - 1]);
+      const int64_t shorter_by = longest - static_cast<int64_t>(texts[count].tokens.size());
+      if (rows > batch_rows || shorter_by > longest / padding_part) break;
     }
     batches.push_back(texts.first(count));
     texts = texts.subspan(count);
@@ -66,29 +76,17 @@ std::vector<Batch> cut(std::span<const Text> texts) {
   return batches;
 }
 
-/// Row `rows[i]` of x as row i.
-Tensor rows_of(const Tensor& x, const std::vector<int64_t>& rows) {
-  Writable some = Tensor::empty(x.device(), {static_cast<int64_t>(rows.size()), x.cols()}, Dtype::f32);
-  float* to = some.data<float>();
-  for (const int64_t row : rows) {
-    x.device().copy(to, x.data<float>() + row * x.cols(), static_cast<size_t>(x.cols()) * sizeof(float));
-    to += x.cols();
-  }
-  return std::move(some).freeze();
+SharedTexts share(Batch batch) {
+  std::vector<std::span<const int32_t>> texts;
+  for (const Text& text : batch) texts.push_back(text.tokens);
+  return SharedTexts(texts);
 }
 
-/// The activations of the place at the ends of a batch's texts, [texts, width].
-Tensor run_texts(const LanguageModel& model, SitePlace place, Batch batch) {
-  const size_t length = batch[0].tokens.size();
-  std::vector<int32_t> ids(batch.size() * length, 0);
-  std::vector<int64_t> ends;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const auto tokens = batch[i].tokens;
-    std::copy(tokens.begin(), tokens.end(), ids.begin() + static_cast<std::ptrdiff_t>(i * length));
-    ends.push_back(static_cast<int64_t>(i * length + tokens.size()) - 1);
-  }
-  const Tensor rows = model.activations(model.tokens(ids), static_cast<int64_t>(length), {&place, 1})[0];
-  return rows_of(rows, ends);
+/// The activations of the place at the ends of the texts, [texts, width].
+Tensor run_texts(const LanguageModel& model, SitePlace place, const SharedTexts& texts) {
+  const Tensor rows = model.activations(texts, {&place, 1})[0];
+  const Tensor ends = Tensor::from(model.device(), {static_cast<int64_t>(texts.ends.size())}, std::span(texts.ends));
+  return require_dense("explain", gather_rows(rows, ends).value);
 }
 
 float value_in_row(const SparseRows& rows, const float* values, int64_t row, int64_t latent) {
@@ -121,9 +119,12 @@ std::vector<float> LatentQueries::answer(std::span<const ActivationQuery> querie
   const std::vector<Batch> batches = cut(texts);
   std::vector<float> answers(queries.size(), 0.0f);
   const auto host = Device::open(DeviceKind::cpu);
+  std::atomic<int64_t> rows_run = 0;
   model_.for_batches(static_cast<int64_t>(batches.size()), [&](int64_t i) {
     const Batch batch = batches[static_cast<size_t>(i)];
-    const Tensor activations = run_texts(model_, place_, batch);
+    const SharedTexts shared = share(batch);
+    rows_run += static_cast<int64_t>(shared.tokens.size());
+    const Tensor activations = run_texts(model_, place_, shared);
     const Tensor x = normalise(activations, autoencoder_.options().normalisation).rows;
     const Value latents = to_device(encode(autoencoder_, x), *host);
     const SparseRows rows = sparse_rows("explain", latents);
@@ -134,9 +135,7 @@ std::vector<float> LatentQueries::answer(std::span<const ActivationQuery> querie
       }
     }
   });
-  for (const Batch& batch : batches) {
-    tokens_run_ += static_cast<int64_t>(batch.size() * batch[0].tokens.size());
-  }
+  tokens_run_ += rows_run;
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return answers;
 }

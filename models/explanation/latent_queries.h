@@ -10,9 +10,9 @@ namespace sae {
 /// the autoencoder's place, the last row normalised and encoded. With topk all latents compete for that row, as they do
 /// in a text.
 ///
-/// Equal texts run once, whatever latents ask about them. Texts of nearly one length share a batch, padded on the
-/// right, which causal attention does not see; every thread runs a batch of its own. An answer does not depend on the
-/// other queries.
+/// Equal texts run once, whatever latents ask about them, and so does what texts of a batch begin with alike: the
+/// prefix of all, and what stands before the token that a query replaces. Texts of nearly one length share a batch;
+/// every thread runs a batch of its own. An answer does not depend on the other queries.
 class LatentQueries {
  public:
   /// Keeps references. Throws where the autoencoder's width is not that of the model.
@@ -22,7 +22,7 @@ class LatentQueries {
   std::vector<float> answer(std::span<const ActivationQuery> queries);
 
   int64_t tokens_asked() const { return tokens_asked_; }
-  /// Rows that went through the model, padding included: fewer than tokens_asked() where texts were equal.
+  /// Rows that went through the model: fewer than tokens_asked() where texts were equal, or began so.
   int64_t tokens_run() const { return tokens_run_; }
   /// In the model and the autoencoder.
   double seconds() const { return seconds_; }

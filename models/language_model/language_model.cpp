@@ -99,6 +99,13 @@ void LanguageModel::check_intervention(const Intervention* intervention, int64_t
 
 namespace {
 
+/// The block after the last of the places.
+int64_t end_of(std::span<const SitePlace> places) {
+  int64_t end = 0;
+  for (const SitePlace& place : places) end = std::max(end, place.layer + 1);
+  return end;
+}
+
 /// What one block is asked for.
 BlockSites sites_of(int64_t layer, std::span<const SitePlace> places, const Intervention* intervention) {
   BlockSites sites;
@@ -118,6 +125,14 @@ Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin,
                                  std::span<const SitePlace> places, std::vector<Tensor>* found,
                                  const Intervention* intervention) const {
   check_length(residual.rows(), length);
+  BlockRun run;
+  run.length = length;
+  return run_blocks(std::move(residual), run, begin, end, places, found, intervention);
+}
+
+Tensor LanguageModel::run_blocks(Tensor residual, const BlockRun& run, int64_t begin, int64_t end,
+                                 std::span<const SitePlace> places, std::vector<Tensor>* found,
+                                 const Intervention* intervention) const {
   CHECK(0 <= begin && begin <= end && end <= sizes().layers, "{}: blocks {} to {} of {}", name_, begin, end,
         sizes().layers);
   for (const SitePlace& place : places) {
@@ -126,8 +141,6 @@ Tensor LanguageModel::run_blocks(Tensor residual, int64_t length, int64_t begin,
   }
   check_intervention(intervention, begin, end);
   if (found != nullptr) found->assign(places.size(), Tensor());
-  BlockRun run;
-  run.length = length;
   const auto angles = transformer_->prepare(*device_, run);
   for (int64_t layer = begin; layer < end; ++layer) {
     BlockSites sites = sites_of(layer, places, intervention);
@@ -150,10 +163,24 @@ Tensor LanguageModel::logits(const Tensor& residual) const {
 
 std::vector<Tensor> LanguageModel::activations(const Tensor& ids, int64_t length,
                                                std::span<const SitePlace> places) const {
-  int64_t end = 0;
-  for (const SitePlace& place : places) end = std::max(end, place.layer + 1);
   std::vector<Tensor> found;
-  run_blocks(embed(ids), length, 0, end, places, &found);
+  run_blocks(embed(ids), length, 0, end_of(places), places, &found);
+  return found;
+}
+
+std::vector<Tensor> LanguageModel::activations(const SharedTexts& texts, std::span<const SitePlace> places) const {
+  check_length(static_cast<int64_t>(texts.row_at.size()), texts.length);
+  std::vector<int32_t> positions;
+  for (const int32_t place : texts.place_of) positions.push_back(place % static_cast<int32_t>(texts.length));
+  const auto on_device = [&](const std::vector<int32_t>& values) {
+    return Tensor::from(*device_, {static_cast<int64_t>(values.size())}, std::span(values));
+  };
+  const SharedRows shared = {on_device(texts.row_at), on_device(texts.place_of), on_device(positions)};
+  BlockRun run;
+  run.length = texts.length;
+  run.shared = &shared;
+  std::vector<Tensor> found;
+  run_blocks(embed(tokens(texts.tokens)), run, 0, end_of(places), places, &found, nullptr);
   return found;
 }
 

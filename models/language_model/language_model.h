@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/parallel.h"
+#include "models/language_model/shared_texts.h"
 #include "models/language_model/tokenizer.h"
 #include "models/language_model/transformer.h"
 
@@ -78,6 +79,8 @@ class LanguageModel {
 
   /// The activations at `places` for these contexts; blocks beyond the last place are not run.
   std::vector<Tensor> activations(const Tensor& ids, int64_t length, std::span<const SitePlace> places) const;
+  /// The same for each row of texts that share beginnings, to the bit what it would be in a text by itself.
+  std::vector<Tensor> activations(const SharedTexts& texts, std::span<const SitePlace> places) const;
   /// For each position the negative log-probability of the token that follows it, in nats, from the residual stream
   /// after all blocks: f32 [rows], 0 at the last position of each context.
   Tensor next_token_loss(const Tensor& residual, std::span<const int32_t> ids, int64_t length) const;
@@ -91,6 +94,8 @@ class LanguageModel {
  private:
   LanguageModel(std::string name, std::string title, Device& device, std::unique_ptr<Transformer> transformer,
                 Tokenizer tokenizer);
+  Tensor run_blocks(Tensor residual, const BlockRun& run, int64_t begin, int64_t end, std::span<const SitePlace> places,
+                    std::vector<Tensor>* found, const Intervention* intervention) const;
   void check_length(int64_t rows, int64_t length) const;
   void check_intervention(const Intervention* intervention, int64_t begin, int64_t end) const;
 

@@ -4,6 +4,7 @@
 #include "engine/parallel.h"
 #include "models/language_model/architectures.h"
 #include "ops/add/add.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/layer_norm/layer_norm.h"
 #include "ops/rms_norm/rms_norm.h"
 #include "ops/swiglu/swiglu.h"
@@ -25,6 +26,10 @@ Tensor add_product(Tensor residual, const PackedMatrix& w, const Tensor& a, cons
   Tensor product = w.product(a);
   if (gain.defined()) product = rms_norm(product, gain, epsilon, Dtype::f32);
   return add(std::move(residual), sites.pass(site, std::move(product), run));
+}
+
+Tensor gathered(const Tensor& rows, const Tensor& index) {
+  return require_dense("transformer", gather_rows(rows, index).value);
 }
 
 int64_t block_parameters(const ModelForm& form) {
@@ -142,12 +147,16 @@ Tensor Transformer::mix(int64_t layer, const Tensor& normed, const BlockRun& run
     qkv = rms_norm_heads(std::move(qkv), 0, sizes.heads, w.query_gain, form_.epsilon);
     qkv = rms_norm_heads(std::move(qkv), sizes.query_columns(), sizes.kv_heads, w.key_gain, form_.epsilon);
   }
+  if (run.shared != nullptr) qkv = gathered(qkv, run.shared->row_at);
   if (!form_.rotary.frequencies.empty()) {
     const RotaryTable& table = windowed ? angles.window : angles.all;
     qkv = rotary(std::move(qkv), sizes.heads + sizes.kv_heads, sizes.head_dim, table);
   }
   const Dtype output = w.attention_output.input_dtype();
-  if (run.cache == nullptr) return attention(qkv, sizes, run.length, output);
+  if (run.cache == nullptr) {
+    Tensor mixed = attention(qkv, sizes, run.length, output);
+    return run.shared == nullptr ? mixed : gathered(mixed, run.shared->place_of);
+  }
   return attention_step(qkv, sizes, run.cache->layers[static_cast<size_t>(layer)], run.first_position, output);
 }
 
@@ -170,7 +179,10 @@ Tensor Transformer::block(int64_t layer, Tensor residual, const BlockRun& run, c
   const BlockWeights& w = blocks_[static_cast<size_t>(layer)];
   const Dtype product_input = w.up.input_dtype();
   if (layer == 0 && form_.learned_positions) {
-    residual = add(std::move(residual), positions_.slice_rows(run.first_position, run.first_position + run.length));
+    const Tensor positions = run.shared != nullptr
+                                 ? gathered(positions_, run.shared->position)
+                                 : positions_.slice_rows(run.first_position, run.first_position + run.length);
+    residual = add(std::move(residual), positions);
   }
   Tensor mlp_input;
   if (form_.parallel) mlp_input = norm(residual, w.feed_forward_norm, product_input);

@@ -33,11 +33,19 @@ struct KeyValueCache {
   int64_t length = 0;  ///< positions in use
 };
 
+/// Rows that stand in several contexts (SharedTexts). Attention alone needs the contexts; all else works on rows.
+struct SharedRows {
+  Tensor row_at;    ///< i32 [contexts * length]
+  Tensor place_of;  ///< i32 [rows]: a place in row_at
+  Tensor position;  ///< i32 [rows]: in its context
+};
+
 /// How blocks are run over rows that are contexts of `length` positions, one after the other.
 struct BlockRun {
   int64_t length = 0;
-  int64_t first_position = 0;      ///< of every context; above 0 only with a cache
-  KeyValueCache* cache = nullptr;  ///< then there is one context, and its positions are appended
+  int64_t first_position = 0;          ///< of every context; above 0 only with a cache
+  KeyValueCache* cache = nullptr;      ///< then there is one context, and its positions are appended
+  const SharedRows* shared = nullptr;  ///< then rows are shared by contexts; not with a cache
 };
 
 /// What takes the place of activations: a function of them, f32 [rows, the site's width], that gives as many. Rows are

@@ -86,6 +86,32 @@ class Golden {
     }
   }
 
+  /// Every row of texts that share beginnings is what it is in its text alone.
+  void check_shared_beginnings(Precision precision, double tolerance) {
+    const LanguageModel model = load(precision);
+    const std::vector<int32_t> whole(ids_.begin(), ids_.begin() + length_);
+    std::vector<std::vector<int32_t>> texts(4, whole);
+    texts[1][7] = texts[2][3] = texts[3][0] = ids_.back();
+    texts.push_back({texts[3].begin(), texts[3].begin() + 5});
+    const std::vector<std::span<const int32_t>> views(texts.begin(), texts.end());
+    const SharedTexts shared(views);
+    EXPECT_LT(shared.tokens.size(), static_cast<size_t>(4 * length_));
+    const SitePlace places[] = {{0, Site::mlp_hidden}, {model.sizes().layers - 1, Site::resid_post}};
+    const std::vector<Tensor> together = model.activations(shared, places);
+    for (size_t text = 0; text < texts.size(); ++text) {
+      const auto count = static_cast<int64_t>(texts[text].size());
+      const std::vector<Tensor> alone = model.activations(model.tokens(texts[text]), count, places);
+      for (size_t site = 0; site < 2; ++site) {
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t row = shared.row_at[text * static_cast<size_t>(length_) + static_cast<size_t>(i)];
+          EXPECT_LE(worst_row_difference(together[site].slice_rows(row, row + 1), alone[site].slice_rows(i, i + 1)),
+                    tolerance)
+              << text << ' ' << site << ' ' << i;
+        }
+      }
+    }
+  }
+
   void check_bfloat16_products() {
     const LanguageModel model = load(Precision::bf16);
     const Tensor residual = model.run_blocks(model.embed(model.tokens(ids_)), length_, 0, model.sizes().layers);
@@ -110,6 +136,11 @@ class ArchitecturesTest : public testing::CpuTest, public ::testing::WithParamIn
 TEST_P(ArchitecturesTest, AgreesWithTransformersAtEverySiteOfEveryBlock) { golden_.check_every_site_of_every_block(); }
 
 TEST_P(ArchitecturesTest, ExtendingACacheAgreesWithTheWholeText) { golden_.check_extending_a_cache(); }
+
+TEST_P(ArchitecturesTest, SharedBeginningsChangeNoBit) {
+  golden_.check_shared_beginnings(Precision::f32, 0);
+  golden_.check_shared_beginnings(Precision::bf16, 0);
+}
 
 TEST_P(ArchitecturesTest, Bfloat16ProductsAreClose) { golden_.check_bfloat16_products(); }
 
@@ -137,6 +168,7 @@ TEST_P(ArchitecturesOnDevices, AgreeWithTransformers) {
     golden.check_every_site_of_every_block();
     golden.check_extending_a_cache();
     golden.check_bfloat16_products();
+    golden.check_shared_beginnings(Precision::f32, device_.kind() == DeviceKind::simt ? 0 : 1e-6);
   }
 }
 
