@@ -7,7 +7,7 @@
 
 #include "engine/files/batch_prefetcher.h"
 #include "engine/files/row_selection.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 

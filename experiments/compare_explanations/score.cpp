@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "engine/error.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 

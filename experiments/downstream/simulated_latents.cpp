@@ -2,7 +2,7 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 

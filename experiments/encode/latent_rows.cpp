@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "engine/error.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 

@@ -8,7 +8,7 @@
 #include "engine/error.h"
 #include "engine/philox.h"
 #include "experiments/common/subject.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 

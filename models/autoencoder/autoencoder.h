@@ -10,7 +10,7 @@
 #include "engine/philox.h"
 #include "engine/tape.h"
 #include "models/autoencoder/activation.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "ops/matmul/matmul.h"
 #include "ops/topk_encode/topk_encode.h"
 

@@ -94,30 +94,37 @@ Transformer::Transformer(std::shared_ptr<const ModelFile> file, Device& device, 
   device.release_cache();                            // of weights before they were packed
 }
 
+template <class RowAt>
+void Transformer::read_embedding(int64_t rows, RowAt&& row_at, float* to) const {
+  const int64_t width = sizes().width;
+  const auto scale = static_cast<float>(form_.embedding_scale);
+  parallel_for(rows, grain_for(4 * width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      embedding_->read_row(row_at(r), to + r * width);
+      for (int64_t j = 0; scale != 1.0f && j < width; ++j) to[r * width + j] *= scale;
+    }
+  });
+}
+
 Tensor Transformer::embed(const Tensor& ids) const {
   const int64_t rows = ids.elements(), width = sizes().width;
-  const std::vector<int32_t> id = ids.to_vector<int32_t>();
-  for (size_t r = 0; r < id.size(); ++r) {
+  if (device_.kind() != DeviceKind::cpu) {
+    std::call_once(embedding_is_read_, [&] {
+      std::vector<float> all(static_cast<size_t>(sizes().vocabulary * width));
+      read_embedding(
+          sizes().vocabulary, [](int64_t row) { return row; }, all.data());
+      embedding_table_ = Tensor::from(device_, {sizes().vocabulary, width}, all);
+    });
+    return gathered(embedding_table_, ids);
+  }
+  const int32_t* id = ids.data<int32_t>();
+  for (int64_t r = 0; r < rows; ++r) {
     CHECK(0 <= id[r] && id[r] < sizes().vocabulary, "token {} at place {}; the embedding has {} rows", id[r], r,
           sizes().vocabulary);
   }
-  const auto scale = static_cast<float>(form_.embedding_scale);
-  const auto decode = [&](float* to) {
-    parallel_for(rows, grain_for(4 * width), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        embedding_->read_row(id[static_cast<size_t>(r)], to + r * width);
-        for (int64_t j = 0; scale != 1.0f && j < width; ++j) to[r * width + j] *= scale;
-      }
-    });
-  };
-  Device& device = ids.device();
-  if (device.kind() != DeviceKind::cpu) {
-    std::vector<float> vectors(static_cast<size_t>(rows * width));
-    decode(vectors.data());
-    return Tensor::from(device, {rows, width}, vectors);
-  }
-  Writable y = Tensor::empty(device, {rows, width}, Dtype::f32);
-  decode(y.data<float>());
+  Writable y = Tensor::empty(device_, {rows, width}, Dtype::f32);
+  read_embedding(
+      rows, [id](int64_t row) { return id[row]; }, y.data<float>());
   return std::move(y).freeze();
 }
 

@@ -78,8 +78,8 @@ class Transformer {
   /// Columns of what is read at a site.
   int64_t width_of(Site site) const { return site == Site::mlp_hidden ? sizes().feed_forward : sizes().width; }
 
-  /// ids i32 [rows] to vectors f32 [rows, width]. Rows are decoded from the file, which stays open, by the
-  /// processor, which waits for the ids.
+  /// ids i32 [rows] to vectors f32 [rows, width]. On the cpu rows are decoded from the file, which stays open;
+  /// another device keeps the whole table, as f32, from the first call on.
   Tensor embed(const Tensor& ids) const;
   /// What the blocks of a run share: the angles of its positions.
   struct Angles {
@@ -98,13 +98,18 @@ class Transformer {
   Tensor norm(const Tensor& x, const NormWeights& weights, Dtype output) const;
   Tensor mix(int64_t layer, const Tensor& normed, const BlockRun& run, const Angles& angles) const;
   Tensor activate(const Tensor& up, Dtype output) const;
+  /// Rows of the embedding as they enter block 0: row_at(r) to `to` + r width.
+  template <class RowAt>
+  void read_embedding(int64_t rows, RowAt&& row_at, float* to) const;
 
   std::shared_ptr<const ModelFile> file_;
   Device& device_;
   Precision precision_;
   ModelForm form_;
   const StoredTensor* embedding_ = nullptr;  // of file_
-  Tensor positions_;                         // [context, width], where they are learned
+  mutable std::once_flag embedding_is_read_;
+  mutable Tensor embedding_table_;  // [vocabulary, width] f32, scaled; not on the cpu
+  Tensor positions_;                // [context, width], where they are learned
   NormWeights final_norm_;
   std::vector<BlockWeights> blocks_;
   const StoredTensor* stored_output_ = nullptr;  // of file_

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/parallel.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
 
 int main(int argc, char** argv) {

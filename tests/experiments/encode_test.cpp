@@ -4,7 +4,7 @@
 
 #include "engine/error.h"
 #include "experiments/encode/latent_rows.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/support/temporary_folder.h"
 
 namespace sae {

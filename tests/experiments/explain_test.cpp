@@ -9,7 +9,7 @@
 #include "experiments/compare_explanations/score.h"
 #include "experiments/explain/explain_latents.h"
 #include "experiments/explain/search_options.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/models/reference_llama.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"

@@ -1,6 +1,6 @@
 #include "experiments/generate/steering.h"
 
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/models/initialised_autoencoder.h"
 #include "tests/models/tiny_model.h"
 #include "tests/support/devices.h"

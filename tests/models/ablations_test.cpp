@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "engine/row_kernels.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
 #include "tests/support/tensors.h"
 

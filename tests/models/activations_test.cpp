@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "models/autoencoder/autoencoder_file.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/metrics.h"
 #include "models/autoencoder/trainer.h"
 #include "tests/support/temporary_folder.h"

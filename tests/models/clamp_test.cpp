@@ -1,6 +1,6 @@
 #include "models/autoencoder/clamp.h"
 
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/models/initialised_autoencoder.h"
 #include "tests/support/devices.h"
 

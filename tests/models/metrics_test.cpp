@@ -1,6 +1,6 @@
 #include "models/autoencoder/metrics.h"
 
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/support/tensors.h"
 
 namespace sae {

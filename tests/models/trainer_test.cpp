@@ -1,7 +1,7 @@
 #include "models/autoencoder/trainer.h"
 
 #include "engine/parallel.h"
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/models/reference_training.h"
 #include "tests/support/tensors.h"
 

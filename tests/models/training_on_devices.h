@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/autoencoder/input_normalisation.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
 #include "tests/support/devices.h"
 

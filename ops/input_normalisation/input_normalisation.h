@@ -27,7 +27,7 @@ struct NormalisedRows {
   Tensor norm;  // [rows]
 };
 
-/// On any device; done by the processor, which another device's rows come and go for.
+/// x [rows, width] f32 or f64; not recorded on a tape. Sums are in double.
 NormalisedRows normalise(const Tensor& x, InputNormalisation how);
 /// y * norm + mean for each row.
 Tensor denormalise(const Tensor& y, const Tensor& mean, const Tensor& norm);
