@@ -1,14 +1,12 @@
 // Does an autoencoder find the features that are there? Data whose dictionary is known.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <optional>
 
 #include "engine/error.h"
-#include "engine/not_finite.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
-#include "experiments/toy_features/recovery.h"
+#include "experiments/toy_features/toy_runs.h"
 
 namespace {
 
@@ -50,51 +48,23 @@ std::vector<Activation> activations_of(const Options& options) {
   return activations;
 }
 
-Recovery train_one(const ToyData& data, const AutoencoderOptions& model, TrainingOptions training, int64_t resamples,
-                   double rate) {
-  training.learning_rate = rate;
-  Trainer trainer(Autoencoder::initialise(model, data.mean(), training.seed), training);
-  const auto sample = [&](uint64_t first) {
-    std::vector<Tensor> batches;
-    for (uint64_t i = 0; i < 8; ++i) batches.push_back(data.batch(first + i, training.batch_size));
-    return batches;
-  };
-  const auto steps = static_cast<uint64_t>(training.steps);
-  for (uint64_t step = 0; step < steps; ++step) {
-    trainer.step(data.batch(step, training.batch_size));
-    const auto parts = static_cast<uint64_t>(2 * resamples);
-    const bool due = parts > 0 && (step + 1) % std::max<uint64_t>(1, steps / parts) == 0 && step + 1 <= steps / 2;
-    if (due && facts_of(model.activation).resampled) trainer.resample_dead(sample(2 * steps));
-  }
-  trainer.measure_threshold(sample(3 * steps));
-  MetricsSum sum(data.mean(), model.latents);
-  for (const Tensor& x : sample(4 * steps)) add_batch(sum, trainer.autoencoder(), x);
-  const Metrics metrics = sum.result();
-  return {std::string(name_of(model.activation)),
-          model.latents,
-          facts_of(model.activation).chooses_k ? model.k : 0,
-          model.penalty,
-          rate,
-          metrics.l0,
-          metrics.normalised_mse,
-          metrics.dead_fraction,
-          match_dictionary(trainer.autoencoder().decoder().value(), data.directions())};
-}
-
-/// The best of the learning rates, by its error; nothing where all of them diverged.
-std::optional<Recovery> train_best(const ToyData& data, const AutoencoderOptions& model,
-                                   const TrainingOptions& training, int64_t resamples,
-                                   const std::vector<double>& rates) {
-  std::optional<Recovery> best;
-  for (const double rate : rates) {
-    try {
-      Recovery found = train_one(data, model, training, resamples, rate);
-      if (!best || found.normalised_mse < best->normalised_mse) best = std::move(found);
-    } catch (const NotFinite& error) {
-      fmt::print(stderr, "{}, learning rate {:g}: {}\n", name_of(model.activation), rate, error.what());
+/// Of each `rates` runs the one with the lowest error, if any did not diverge; printed as a table.
+std::vector<Recovery> best_of_each(const std::vector<std::optional<Recovery>>& runs, size_t rates) {
+  fmt::print("{:<11} {:>7} {:>4} {:>8} {:>7} {:>7} {:>7} {:>6} {:>7} {:>7}\n", "activation", "latents", "k", "penalty",
+             "rate", "L0", "NMSE", "dead", "cosine", "found");
+  std::vector<Recovery> rows;
+  for (size_t first = 0; first < runs.size(); first += rates) {
+    std::optional<Recovery> best;
+    for (size_t i = first; i < first + rates; ++i) {
+      if (runs[i] && (!best || runs[i]->normalised_mse < best->normalised_mse)) best = runs[i];
     }
+    if (!best) continue;
+    fmt::print("{:<11} {:>7} {:>4} {:>8.4g} {:>7.2g} {:>7.2f} {:>7.4f} {:>6.3f} {:>7.4f} {:>7.4f}\n", best->activation,
+               best->latents, best->k, best->penalty, best->learning_rate, best->l0, best->normalised_mse,
+               best->dead_fraction, best->match.mean_cosine, best->match.found);
+    rows.push_back(*best);
   }
-  return best;
+  return rows;
 }
 
 int run(const Options& options) {
@@ -110,29 +80,28 @@ int run(const Options& options) {
   const std::vector<Activation> activations = activations_of(options);
   prepare_output(folder, false, options.get_flag("overwrite"));
   options.write_effective(folder + "/options.txt");
-  fmt::print("{:<11} {:>7} {:>4} {:>8} {:>7} {:>7} {:>7} {:>6} {:>7} {:>7}\n", "activation", "latents", "k", "penalty",
-             "rate", "L0", "NMSE", "dead", "cosine", "found");
-  std::vector<Recovery> rows;
+  std::vector<ToyPlan> plans;  // those that differ in their learning rate alone one after the other
+  const std::vector<double> rates = options.get_numbers("lr");
   for (const double latents : options.get_numbers("latents")) {
     for (const Activation activation : activations) {
       const bool chooses_k = facts_of(activation).chooses_k;
       for (const double strength : options.get_numbers(chooses_k ? "k" : "penalties")) {
-        AutoencoderOptions model =
+        ToyPlan plan;
+        plan.model =
             model_options(options, data.options().width, static_cast<int64_t>(latents), activation, data.variance());
-        if (chooses_k) model.k = static_cast<int64_t>(strength);
-        if (!chooses_k) model.penalty = activation == Activation::jump_relu ? strength / 10 : strength;
-        check(model);
-        const auto best = train_best(data, model, training_options(options, model, tokens, data.variance()),
-                                     options.get_integer("resamples", 0, 1000), options.get_numbers("lr"));
-        if (!best) continue;
-        rows.push_back(*best);
-        fmt::print("{:<11} {:>7} {:>4} {:>8.4g} {:>7.2g} {:>7.2f} {:>7.4f} {:>6.3f} {:>7.4f} {:>7.4f}\n",
-                   best->activation, best->latents, best->k, best->penalty, best->learning_rate, best->l0,
-                   best->normalised_mse, best->dead_fraction, best->match.mean_cosine, best->match.found);
-        std::fflush(stdout);
+        if (chooses_k) plan.model.k = static_cast<int64_t>(strength);
+        if (!chooses_k) plan.model.penalty = activation == Activation::jump_relu ? strength / 10 : strength;
+        check(plan.model);
+        plan.training = training_options(options, plan.model, tokens, data.variance());
+        plan.resamples = options.get_integer("resamples", 0, 1000);
+        for (const double rate : rates) {
+          plan.training.learning_rate = rate;
+          plans.push_back(plan);
+        }
       }
     }
   }
+  const std::vector<Recovery> rows = best_of_each(train_all(data, plans), rates.size());
   CHECK(!rows.empty(), "no run gave a result");
   write_recoveries(folder, rows, data.options());
   return 0;

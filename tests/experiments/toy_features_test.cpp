@@ -1,4 +1,4 @@
-#include "experiments/toy_features/toy_features.h"
+#include "experiments/toy_features/toy_runs.h"
 
 #include <numeric>
 
@@ -36,6 +36,33 @@ TEST_F(ToyFeatures, TopkFindsTheDirections) {
   EXPECT_LT(before, 0.6);
   EXPECT_GT(after.mean_cosine, 0.9);
   EXPECT_GT(after.found, 0.75);
+}
+
+TEST_F(ToyFeatures, RunsOnOneStreamAreWhatTheyAreAlone) {
+  const ToyData data(device_, {.width = 16, .features = 24, .active = 2, .frequency_ratio = 2, .seed = 1});
+  ToyPlan topk;
+  topk.model = {.width = 16, .latents = 24, .activation = Activation::topk, .k = 2, .k_aux = 8};
+  topk.training = {.learning_rate = 3e-3, .batch_size = 64, .steps = 200, .dead_after = 640};
+  ToyPlan relu = topk;
+  relu.model.activation = Activation::relu;
+  relu.model.penalty = 0.1;
+  relu.resamples = 4;
+  ToyPlan diverging = relu;
+  diverging.training.learning_rate = 1e30;
+  const ToyPlan plans[] = {topk, diverging, relu};
+  const auto together = train_all(data, plans);
+  ASSERT_EQ(together.size(), 3u);
+  EXPECT_FALSE(together[1].has_value());
+  for (const size_t i : {0u, 2u}) {
+    const auto alone = train_all(data, {&plans[i], 1});
+    ASSERT_TRUE(together[i] && alone[0]);
+    EXPECT_EQ(together[i]->normalised_mse, alone[0]->normalised_mse);
+    EXPECT_EQ(together[i]->match.mean_cosine, alone[0]->match.mean_cosine);
+  }
+  EXPECT_NE(together[0]->normalised_mse, together[2]->normalised_mse);
+  relu.training.steps = 100;
+  const ToyPlan others[] = {topk, relu};
+  EXPECT_REFUSED(train_all(data, others), "cannot share one stream of rows");
 }
 
 }  // namespace
