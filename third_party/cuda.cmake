@@ -13,6 +13,8 @@ if(CMAKE_CUDA_COMPILER)
       set(CMAKE_CUDA20_${kind}_COMPILE_OPTION -std=c++20)
     endif()
   endforeach()
+  # CMake 3.25 sets a property of this library, which CUDA 13 has no longer, without asking whether it is there.
+  add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
   find_package(CUDAToolkit 12 REQUIRED)
   set_target_properties(CUDA::cudart_static PROPERTIES IMPORTED_GLOBAL ON)
 else()
