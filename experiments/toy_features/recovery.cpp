@@ -76,10 +76,11 @@ void write_recoveries(const std::string& folder, const std::vector<Recovery>& ro
       fmt::format("{} directions in {} dimensions, {} active in a row", data.features, data.width, data.active);
   const std::string blocks = by_sparsity.blocks() + by_size.blocks();
   const std::string first = fmt::format(
-      "set logscale x 2\nset key bottom right\nset xlabel 'L0, {} latents'\n"
+      "set logscale x 2\nset key bottom left\nset xlabel 'L0, {} latents'\n"
       "set ylabel 'mean cosine of a direction with its latent'\n{}\n",
       rows[0].latents, by_sparsity.plot());
-  const std::string second = fmt::format("set xlabel 'latents, at the best L0'\n{}\n", by_size.plot());
+  const std::string second =
+      fmt::format("set key bottom right\nset xlabel 'latents, at the best L0'\n{}\n", by_size.plot());
   const std::string figure = several ? fmt::format("set multiplot layout 1,2 title {} noenhanced\n{}{}unset multiplot",
                                                    gnuplot_quoted(title), first, second)
                                      : fmt::format("set title {} noenhanced\n{}", gnuplot_quoted(title), first);
