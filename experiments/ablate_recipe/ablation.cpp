@@ -27,7 +27,7 @@ RunPlan plan_of(const Variant& variant, const RunPlan& recipe) {
   RunPlan plan = recipe;
   plan.folder = recipe.folder + "/" + variant.name;
   plan.label = variant.name;
-  plan.encoder_start = variant.tied_start ? EncoderStart::tied : EncoderStart::random;
+  plan.encoder_start.tied = variant.tied_start;
   if (!variant.auxiliary) plan.model.k_aux = 0;
   plan.training.freeze_encoder_bias = !variant.encoder_bias;
   plan.training.free_decoder_norm = !variant.unit_decoder;

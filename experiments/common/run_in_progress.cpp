@@ -34,7 +34,8 @@ std::string plan_text(const RunContext& context, const RunPlan& plan) {
   json.set("precision", t.precision == Precision::bf16 ? "bf16" : "f32").set("shuffle", plan.shuffle);
   json.set("scoring", name_of(t.scoring)).set("fused", t.fused);
   // What is left out where it is as usual, so that older runs are still found.
-  if (plan.encoder_start == EncoderStart::random) json.set("encoder_start", "random");
+  if (!plan.encoder_start.tied) json.set("encoder_start", "random");
+  if (plan.encoder_start.length) json.set("encoder_length", *plan.encoder_start.length);
   if (t.freeze_encoder_bias) json.set("freeze_encoder_bias", true);
   if (t.bias_rate != 1) json.set("bias_rate", t.bias_rate);
   if (t.free_decoder_norm) json.set("free_decoder_norm", true);

@@ -25,7 +25,7 @@ struct RunPlan {
   bool test = true;                     ///< evaluate on the test split too (a trial must not)
   int64_t checkpoint_every = 0;         ///< steps; 0: after every minute
   bool checkpoint_at_start = false;     ///< keep step 0 as step-0.safetensors
-  EncoderStart encoder_start = EncoderStart::tied;
+  EncoderStart encoder_start;
   int64_t resamples = 4;  ///< how often dead latents are resampled, evenly over the first half (Activation::resampled)
   int64_t log_every = 0;  ///< steps between lines of metrics.jsonl; 0: a hundredth of the run
   std::string options_text;  ///< the effective options, kept with the autoencoder

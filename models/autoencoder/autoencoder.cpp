@@ -162,16 +162,17 @@ double reconstructed_length(const Tensor& dictionary, int64_t k, uint64_t seed) 
 }  // namespace
 
 Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed,
-                                    EncoderStart start) {
+                                    const EncoderStart& start) {
   check(options);
+  CHECK(!start.length || (*start.length > 0 && std::isfinite(*start.length)),
+        "autoencoder: encoder rows of length {} at the start; expected one above 0", *start.length);
   // On the host, so that a seed starts from the same bits on every device.
   Device& device = pre_bias.device();
   const auto host = Device::open(DeviceKind::cpu);
   const Dtype dtype = pre_bias.dtype();
   Tensor decoder = unit_rows(*host, options.latents, options.width, dtype, seed, decoder_stream).value();
-  const Tensor directions = start == EncoderStart::tied
-                                ? decoder
-                                : unit_rows(*host, options.latents, options.width, dtype, seed, encoder_stream).value();
+  const Tensor directions =
+      start.tied ? decoder : unit_rows(*host, options.latents, options.width, dtype, seed, encoder_stream).value();
   double length = 1.0 / std::sqrt(3.0);
   if (facts_of(options.activation).chooses_k) length = 1.0 / reconstructed_length(decoder, options.k, seed);
   if (options.activation == Activation::sigmoid) {
@@ -179,7 +180,7 @@ Autoencoder Autoencoder::initialise(AutoencoderOptions options, const Tensor& pr
         std::sqrt(2.0 * static_cast<double>(options.width) / static_cast<double>(options.latents + options.width + 1));
     decoder = scaled(decoder, length);
   }
-  const Tensor encoder = scaled(directions, length);
+  const Tensor encoder = scaled(directions, start.length.value_or(length));
   return Autoencoder(options, encoder.to(device), Tensor::zeros(device, {options.latents}, dtype), decoder.to(device),
                      pre_bias.with_shape({options.width}));
 }

@@ -49,8 +49,11 @@ struct ExtraParameter {
 /// matryoshka: "threshold" [1], measured (measure_threshold) and not trained; 0 until then.
 std::vector<ExtraParameter> extra_parameters(const AutoencoderOptions& options);
 
-/// The directions in which the encoder's rows start: those of the decoder's, or random ones of their own (an ablation).
-enum class EncoderStart { tied, random };
+/// Where the encoder's rows begin.
+struct EncoderStart {
+  bool tied = true;              ///< along the decoder's rows; else in random directions of their own
+  std::optional<double> length;  ///< of each; where it is not given, initialise() chooses
+};
 
 /// z = activation(E (x - b_pre) + b_enc), x_hat = D^T z + b_pre (Gao et al., eq. 1 and 2), on normalised rows x.
 /// The parameters, found by name: "encoder" E [latents, width], "encoder_bias" b_enc [latents], "decoder" D
@@ -64,10 +67,11 @@ class Autoencoder {
   /// Fresh parameters (Gao et al., appendix A): decoder rows in uniformly random directions, encoder rows along them
   /// (tied), b_enc zero, b_pre given. Where k is chosen, the encoder is scaled so that random unit vectors are
   /// reconstructed at their own length; else its rows keep 1 / sqrt(3), the length of the usual uniform initialisation.
-  /// Encoder rows that start in directions of their own have the same length.
+  /// Encoder rows that start in directions of their own have the same length. `start` may say another length: shorter
+  /// rows turn faster at the same learning rate.
   /// sigmoid: encoder and decoder rows have length sqrt(2 width / (latents + width + 1)), that of Ng's uniform one.
   static Autoencoder initialise(AutoencoderOptions options, const Tensor& pre_bias, uint64_t seed,
-                                EncoderStart start = EncoderStart::tied);
+                                const EncoderStart& start = {});
 
   const AutoencoderOptions& options() const { return options_; }
   Parameter& encoder() { return encoder_; }

@@ -8,11 +8,14 @@ peers times the square root of the width (their layer-norm scale; their biases c
 pass in a random order that each draws by itself, batches of 512, Adam, warm-up of 5 %, decay over the last 20 %, b_pre at
 the geometric median (SAELens's trainer would leave it at zero), AuxK of half the width on latents that have not fired for
 100 steps. Each trainer gets the learning rate that is best for it on validation rows with the first seed, all from one
-grid: the scale of rows and of first weights decides which that is. No moving average.
+grid: the scale of rows and of first weights decides which that is. No moving average. The peers clip gradients at a norm
+of 1, which all of theirs exceed, so ours are clipped at 0.01, which all of them exceed; their rows are longer, so that one
+learning rate moves their biases less against their rows: ours learn with --bias-rate 1 / sqrt(width). Encoder rows start at
+length 1, as in dictionary_learning (--encoder-length 1).
 
 What differs, as each trainer has it: SAELens starts from decoder rows of length 0.1, scales its choice by their lengths
 and does not keep them at 1; AuxK's weight is 1/32 here and in dictionary_learning, 1 in SAELens, with normalisations of
-their own; the peers clip gradients at a norm of 1; ours takes products in bfloat16 but for the choice (`--precision
+their own; ours takes products in bfloat16 but for the choice (`--precision
 exact`).
 
 Every autoencoder is then judged by the same lines below, on the test split in float64: NMSE = squared error over squared
@@ -99,13 +102,14 @@ def of_dictionary_learning(o, rows, seed, lr):
         return (ae.encoder.weight, ae.encoder.bias, ae.decoder.weight.T, ae.b_dec), seconds
 
 
-def of_ours(o, seed, lr):
+def of_ours(o, width, seed, lr):
     with tempfile.TemporaryDirectory() as folder:
         run = pathlib.Path(folder) / "run"
         done = subprocess.run(
             [o.bin / "train", "--data", o.data, "--output", run, "--latents", str(o.latents), "--k", str(o.k), "--lr", str(lr),
              "--batch-size", str(BATCH), "--tokens", str(o.steps * BATCH), "--lr-warmup", "0.05", "--lr-decay", "0.2",
-             "--dead-after", str(100 * BATCH), "--averaging", "off", "--seed", str(seed)], capture_output=True, text=True)
+             "--dead-after", str(100 * BATCH), "--averaging", "off", "--clip-norm", "0.01",
+             "--bias-rate", str(width ** -0.5), "--encoder-length", "1", "--seed", str(seed)], capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(done.stderr)
         t, _ = read_safetensors(run / "autoencoder.safetensors")
@@ -151,7 +155,7 @@ def main():
                 for split in ("validation", "test")}
     grid = [float(rate) for rate in o.lr.split(",")]
     print(f"{len(rows)} training rows of width {rows.shape[1]}, {len(held_out['test'])} test rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    contestants = {"this project": (lambda seed, lr: of_ours(o, seed, lr), 1.0),
+    contestants = {"this project": (lambda seed, lr: of_ours(o, train.shape[1], seed, lr), 1.0),
                    "SAELens": (lambda seed, lr: of_saelens(o, rows, seed, lr), scale),
                    "dictionary_learning": (lambda seed, lr: of_dictionary_learning(o, rows, seed, lr), scale)}
     found, rates = {}, {}

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "engine/row_kernels.h"
-#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/support/tensors.h"
 
 namespace sae {
@@ -20,7 +20,7 @@ class Ablations : public testing::CpuTest {
                      InputNormalisation::centred_unit_norm)
         .rows;
   }
-  Autoencoder make(EncoderStart start = EncoderStart::tied) {
+  Autoencoder make(const EncoderStart& start = {}) {
     return Autoencoder::initialise({.width = width, .latents = latents, .k = 3, .k_aux = 4},
                                    Tensor::zeros(device_, {width}, Dtype::f32), 3, start);
   }
@@ -43,7 +43,7 @@ class Ablations : public testing::CpuTest {
 };
 
 TEST_F(Ablations, AnEncoderMayStartInDirectionsOfItsOwn) {
-  const Autoencoder tied = make(), random = make(EncoderStart::random);
+  const Autoencoder tied = make(), random = make({.tied = false, .length = {}});
   EXPECT_EQ(tied.decoder().value().to_vector<float>(), random.decoder().value().to_vector<float>());
   const std::vector<double> expected = lengths(tied.encoder().value()), actual = lengths(random.encoder().value());
   double largest = 0, sum = 0;
@@ -61,6 +61,14 @@ TEST_F(Ablations, AnEncoderMayStartInDirectionsOfItsOwn) {
   }
   EXPECT_LT(largest, 0.99);
   EXPECT_LT(std::abs(sum), 0.3);
+}
+
+TEST_F(Ablations, AnEncoderMayStartAtAnotherLength) {
+  const Autoencoder usual = make(), half = make({.tied = true, .length = 0.5});
+  EXPECT_EQ(usual.decoder().value().to_vector<float>(), half.decoder().value().to_vector<float>());
+  for (const double length : lengths(half.encoder().value())) EXPECT_NEAR(length, 0.5, 1e-6);
+  EXPECT_GT(std::abs(lengths(usual.encoder().value())[0] - 0.5), 0.01);
+  EXPECT_REFUSED(make({.tied = true, .length = 0.0}), "encoder rows of length 0 at the start");
 }
 
 TEST_F(Ablations, AFrozenEncoderBiasStaysAtZero) {
