@@ -51,8 +51,10 @@ void declare(Options& options) {
   options.integer("paper-form", 100, "N",
                   "explain N latents of each trained autoencoder also in the paper's form (explain --mode reference "
                   "--prefix none)");
-  options.integer("baseline-sample", "N",
-                  "latents of random weights and channels (default: as --sample); 0: no baselines");
+  options.integer(
+      "baseline-sample", 40, "N",
+      "latents of random weights, and channels: each takes several times as long as a trained latent, since "
+      "its firings depend on all of their context; 0: no baselines");
   options.group("Statistics");
   options.integer("bins", 10, "N", "of density");
   options.integer("resamples", 1000, "N", "of the bootstrap");
@@ -132,9 +134,7 @@ class Comparison {
 
  private:
   static bool is_trained(const Candidate& candidate) { return candidate.group == "topk" || candidate.group == "relu"; }
-  int64_t baseline_sample() const {
-    return options_.get_integer(options_.given("baseline-sample") ? "baseline-sample" : "sample", 0, INT64_MAX);
-  }
+  int64_t baseline_sample() const { return options_.get_integer("baseline-sample", 0, INT64_MAX); }
   uint64_t seed() const { return example_options(options_).seed; }
 
   void add(Autoencoder autoencoder, const std::string& group) {
