@@ -114,21 +114,21 @@ class HuggingFaceFolder final : public ModelFile {
 
   void read_tensors() {
     const fs::path folder(name_);
-    std::vector<std::string> names = {whole_file};
+    std::set<std::string> names;
     std::optional<Json> places;
-    if (!fs::exists(folder / whole_file)) {
+    if (fs::exists(folder / whole_file)) {
+      names.insert(whole_file);
+    } else {
       const std::string index = (folder / index_file).string();
       CHECK(fs::exists(index), "{}: neither {} nor {} is in this folder; other formats of weights are not read", name_,
             whole_file, index_file);
       places = Json::read(index).at("weight_map");
-      std::set<std::string> distinct;
       for (int64_t i = 0; i < places->size(); ++i) {
         const std::string shard = places->at(i).text();
         CHECK(!shard.empty() && shard.find('/') == std::string::npos && shard.ends_with(".safetensors"),
               "{}: tensor '{}' is said to lie in '{}', which is no name of a shard", index, places->key(i), shard);
-        distinct.insert(shard);
+        names.insert(shard);
       }
-      names.assign(distinct.begin(), distinct.end());
     }
     // their addresses are kept
     for (const std::string& file : names) files_.push_back(std::make_unique<SafetensorsFile>((folder / file).string()));
