@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/training_options.h"
 #include "experiments/toy_features/toy_runs.h"
@@ -69,13 +70,14 @@ std::vector<Recovery> best_of_each(const std::vector<std::optional<Recovery>>& r
 
 int run(const Options& options) {
   apply_threads(options);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
+  const auto host = Device::open(DeviceKind::cpu);
   const std::string folder = options.get_text("output");
-  const ToyData data(*device, {.width = options.get_integer("width", 1, 1 << 20),
-                               .features = options.get_integer("features", 1, 1 << 14),
-                               .active = options.get_number("active", 1e-9, 1e9),
-                               .frequency_ratio = options.get_number("frequency-ratio", 1, 1e9),
-                               .seed = static_cast<uint64_t>(options.get_integer("seed", 0, int64_t{1} << 62))});
+  const ToyData data(*host, {.width = options.get_integer("width", 1, 1 << 20),
+                             .features = options.get_integer("features", 1, 1 << 14),
+                             .active = options.get_number("active", 1e-9, 1e9),
+                             .frequency_ratio = options.get_number("frequency-ratio", 1, 1e9),
+                             .seed = static_cast<uint64_t>(options.get_integer("seed", 0, int64_t{1} << 62))});
   const int64_t tokens = options.given("tokens") ? options.get_integer("tokens", 1, int64_t{1} << 50) : 2'000'000;
   const std::vector<Activation> activations = activations_of(options);
   prepare_output(folder, false, options.get_flag("overwrite"));
@@ -101,7 +103,7 @@ int run(const Options& options) {
       }
     }
   }
-  const std::vector<Recovery> rows = best_of_each(train_all(data, plans), rates.size());
+  const std::vector<Recovery> rows = best_of_each(train_all(data, plans, *device), rates.size());
   CHECK(!rows.empty(), "no run gave a result");
   write_recoveries(folder, rows, data.options());
   return 0;

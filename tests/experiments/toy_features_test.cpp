@@ -50,19 +50,24 @@ TEST_F(ToyFeatures, RunsOnOneStreamAreWhatTheyAreAlone) {
   ToyPlan diverging = relu;
   diverging.training.learning_rate = 1e30;
   const ToyPlan plans[] = {topk, diverging, relu};
-  const auto together = train_all(data, plans);
+  const auto together = train_all(data, plans, device_);
   ASSERT_EQ(together.size(), 3u);
   EXPECT_FALSE(together[1].has_value());
   for (const size_t i : {0u, 2u}) {
-    const auto alone = train_all(data, {&plans[i], 1});
+    const auto alone = train_all(data, {&plans[i], 1}, device_);
     ASSERT_TRUE(together[i] && alone[0]);
     EXPECT_EQ(together[i]->normalised_mse, alone[0]->normalised_mse);
     EXPECT_EQ(together[i]->match.mean_cosine, alone[0]->match.mean_cosine);
   }
   EXPECT_NE(together[0]->normalised_mse, together[2]->normalised_mse);
+  topk.training.steps = 10;  // simt is slow
+  const auto simt = Device::open(DeviceKind::simt);
+  const auto there = train_all(data, {&topk, 1}, *simt), here = train_all(data, {&topk, 1}, device_);
+  ASSERT_TRUE(there[0] && here[0]);
+  EXPECT_NEAR(there[0]->normalised_mse, here[0]->normalised_mse, 1e-4);
   relu.training.steps = 100;
   const ToyPlan others[] = {topk, relu};
-  EXPECT_REFUSED(train_all(data, others), "cannot share one stream of rows");
+  EXPECT_REFUSED(train_all(data, others, device_), "cannot share one stream of rows");
 }
 
 }  // namespace
