@@ -131,13 +131,17 @@ void draw_by_size(const std::string& path, const std::string& title, const std::
   const std::pair<const char*, Interval MeansInterval::*> metrics[] = {
       {"precision", &MeansInterval::precision}, {"recall", &MeansInterval::recall}, {"F1", &MeansInterval::f1}};
   std::string blocks, plots;
+  PlotRange l0;
   for (const auto& [metric, interval] : metrics) {
     plots += fmt::format("set ylabel '{}, mean over latents'\n", metric);
     size_t index = 0;
     for (const auto& [curve, points] : curves_of(lines)) {
       const auto& [group, size] = curve;
       blocks += fmt::format("${}{} << EOD\n", metric, index);
-      for (const ResultLine* line : points) blocks += point(line->l0, line->means.*interval);
+      for (const ResultLine* line : points) {
+        blocks += point(line->l0, line->means.*interval);
+        l0.add(line->l0);
+      }
       blocks += "EOD\n";
       plots += fmt::format("{}${}{} with yerrorlines pt {} ps 0.8 lw 1.5 lc rgb '{}' title '{}, {} latents' noenhanced",
                            index == 0 ? "plot " : ", \\\n     ", metric, index, group == "topk" ? 7 : 6,
@@ -149,8 +153,8 @@ void draw_by_size(const std::string& path, const std::string& title, const std::
   const std::string name = std::filesystem::path(path).filename();
   const std::string panels = fmt::format(
       "set multiplot layout 1,3 title {} noenhanced\nset grid\nset yrange [0:1]\nset logscale x 2\n"
-      "set xlabel 'L0 (mean number of active latents)'\n{}unset multiplot",
-      gnuplot_quoted(title), plots);
+      "set xrange {}\nset xtics {}\nset xlabel 'L0 (mean number of active latents)'\n{}unset multiplot",
+      gnuplot_quoted(title), l0.logarithmic(), l0_tics, plots);
   run_gnuplot(path, fmt::format("# gnuplot {0}.gp draws {0}.svg and {0}.png\n{1}{2}", name, blocks,
                                 gnuplot_outputs(name, panels, 1200, 440)));
 }
