@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "engine/error.h"
 #include "engine/files/json.h"
@@ -21,13 +20,14 @@ std::string note(const Metadata& notes, std::string_view key) {
   return found == notes.end() ? "" : found->second;
 }
 
-/// The folders that results.csv of a sweep names for its points at all of the tokens, by name.
-std::set<std::string> whole_runs(const std::string& path) {
+/// The folders that results.csv of a sweep names for its points at all of the tokens, in its order.
+std::vector<std::string> whole_runs(const std::string& path) {
   const CsvTable results(path);
-  std::set<std::string> runs;
+  std::vector<std::string> runs;
   for (size_t row = 0; row < results.rows(); ++row) {
     const std::string& run = results.text(row, "run");
-    if (results.number(row, "part") == 1 && run != "-") runs.insert(run);
+    const bool is_new = std::find(runs.begin(), runs.end(), run) == runs.end();  // two points may come to one run
+    if (results.number(row, "part") == 1 && run != "-" && is_new) runs.push_back(run);
   }
   CHECK(!runs.empty(), "{}: names no run", path);
   return runs;

@@ -35,7 +35,8 @@ void check_subject(const std::string& path, const LoadedAutoencoder& loaded, con
 LoadedAutoencoder load_autoencoder(const std::string& path, const SplitRows& rows);
 
 /// The autoencoder files that the arguments name: a file is itself; a run's folder its autoencoder.safetensors; a
-/// sweep's folder those of the whole runs in its results.csv. Throws where one names none, or two have one name.
+/// sweep's folder those of the whole runs in its results.csv, in its order. Throws where one names none, or two have
+/// one name.
 std::vector<std::string> find_autoencoders(const std::vector<std::string>& paths);
 
 /// What to call an autoencoder: the folder that holds it, or else the file's own name.

@@ -54,12 +54,12 @@ TEST_F(SubjectTest, FindsTheAutoencodersOfASweep) {
   }
   // relu-l0.9 missed its sparsity and was trained again; trials are no points either.
   const std::string results =
-      "activation,part,run\npca,1,-\nrelu,0.5,runs/relu-l0.9\nrelu,1,runs/relu-l1\n"
-      "topk,1,runs/topk-k8\ntopk,1,runs/topk-k8\n";
+      "activation,part,run\npca,1,-\ntopk,1,runs/topk-k8\ntopk,1,runs/topk-k8\n"
+      "relu,0.5,runs/relu-l0.9\nrelu,1,runs/relu-l1\n";
   folder_.write("results.csv", results);
   const std::string sweep = folder_.path("."), one = folder_.path("runs/topk-k8");
-  EXPECT_THAT(find_autoencoders({sweep}), ElementsAre(sweep + "/runs/relu-l1/autoencoder.safetensors",
-                                                      sweep + "/runs/topk-k8/autoencoder.safetensors"));
+  EXPECT_THAT(find_autoencoders({sweep}), ElementsAre(sweep + "/runs/topk-k8/autoencoder.safetensors",
+                                                      sweep + "/runs/relu-l1/autoencoder.safetensors"));
   EXPECT_THAT(find_autoencoders({one}), ElementsAre(one + "/autoencoder.safetensors"));
   EXPECT_THAT(find_autoencoders({one + "/autoencoder.safetensors"}), ElementsAre(one + "/autoencoder.safetensors"));
   EXPECT_REFUSED(find_autoencoders({sweep, one}), "are both called 'topk-k8'");
