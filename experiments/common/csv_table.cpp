@@ -6,21 +6,9 @@
 #include <fstream>
 
 #include "engine/error.h"
+#include "experiments/common/options.h"
 
 namespace sae {
-namespace {
-
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields;
-  for (size_t begin = 0; begin <= line.size();) {
-    const size_t end = std::min(line.find(',', begin), line.size());
-    fields.push_back(line.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return fields;
-}
-
-}  // namespace
 
 CsvTable::CsvTable(const std::string& path) : path_(path) {
   std::ifstream in(path);
@@ -28,7 +16,7 @@ CsvTable::CsvTable(const std::string& path) : path_(path) {
   std::string line;
   for (int number = 1; std::getline(in, line); ++number) {
     if (line.empty() || line[0] == '#') continue;
-    std::vector<std::string> fields = fields_of(line);
+    std::vector<std::string> fields = split_at_commas(line);
     if (columns_.empty()) {
       columns_ = std::move(fields);
       continue;

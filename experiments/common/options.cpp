@@ -48,15 +48,21 @@ double parse_number(const std::string& name, std::string_view text) {
 template <class Parse>
 auto parse_list(const std::string& name, std::string_view text, Parse&& parse) {
   std::vector<decltype(parse(name, text))> values;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t comma = std::min(text.find(',', begin), text.size());
-    values.push_back(parse(name, text.substr(begin, comma - begin)));
-    begin = comma + 1;
-  }
+  for (const std::string& part : split_at_commas(text)) values.push_back(parse(name, part));
   return values;
 }
 
 }  // namespace
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    parts.emplace_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return parts;
+}
 
 struct Options::Implementation {
   std::string program;

@@ -8,6 +8,9 @@
 
 namespace sae {
 
+/// "a,b" as a and b; what stands between two commas may be empty.
+std::vector<std::string> split_at_commas(std::string_view text);
+
 /// The command line of one program: long options with their help, --config FILE (lines `name = value`, # starts a
 /// comment; the command line wins over it), unknown options refused. Every program has --help and --config.
 ///

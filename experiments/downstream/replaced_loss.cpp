@@ -6,8 +6,8 @@
 #include "engine/error.h"
 #include "experiments/downstream/bigram_model.h"
 #include "experiments/downstream/simulated_latents.h"
-#include "ops/input_normalisation/input_normalisation.h"
 #include "ops/cross_entropy/cross_entropy.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "ops/kl_divergence/kl_divergence.h"
 
 namespace sae {

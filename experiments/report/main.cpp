@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "engine/error.h"
 #include "engine/files/json.h"
+#include "experiments/common/csv_table.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "experiments/common/progress.h"
@@ -52,13 +51,6 @@ void declare(Options& options) {
   declare_model(options);
 }
 
-std::vector<std::string> split_at_commas(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
-  return parts;
-}
-
 std::optional<Explanations> explanations_of(const Options& options, const std::string& name, bool single) {
   if (!options.given("explanations")) return std::nullopt;
   const std::string path = find_explanations(options.get_text("explanations"), name, single);
@@ -68,43 +60,28 @@ std::optional<Explanations> explanations_of(const Options& options, const std::s
   return by_latent;
 }
 
-/// The rows of a table by the names of its columns; lines of another number of cells are left out.
-std::vector<std::map<std::string, std::string>> read_table(const std::string& path) {
-  std::ifstream in(path);
-  CHECK(in, "{}: cannot be read", path);
-  std::string line;
-  std::getline(in, line);
-  const std::vector<std::string> header = split_at_commas(line);
-  std::vector<std::map<std::string, std::string>> rows;
-  while (std::getline(in, line)) {
-    const std::vector<std::string> cells = split_at_commas(line);
-    if (cells.size() != header.size()) continue;
-    std::map<std::string, std::string>& row = rows.emplace_back();
-    for (size_t i = 0; i < cells.size(); ++i) row[header[i]] = cells[i];
+/// What downstream measured of the autoencoder of that name; empty where there is no row of it.
+Facts downstream_facts(const Options& options, const std::string& name) {
+  Facts facts;
+  if (!options.given("downstream")) return facts;
+  const CsvTable table(options.get_text("downstream") + "/downstream.csv");
+  for (size_t row = 0; row < table.rows(); ++row) {
+    if (table.text(row, "name") != name) continue;
+    for (const auto& [column, label] : Facts{{"normalised_mse", "normalised MSE"},
+                                             {"delta_cross_entropy", "loss increase (nats)"},
+                                             {"kl_divergence", "KL (nats)"}}) {
+      facts.emplace_back(label, fmt::format("{:.4f}", table.number(row, column)));
+    }
   }
-  return rows;
-}
-
-/// A row of downstream.csv; empty where there is none of that name.
-std::map<std::string, std::string> downstream_row(const Options& options, const std::string& name) {
-  if (!options.given("downstream")) return {};
-  for (const auto& row : read_table(options.get_text("downstream") + "/downstream.csv")) {
-    const auto found = row.find("name");
-    if (found != row.end() && found->second == name) return row;
-  }
-  return {};
+  return facts;
 }
 
 /// What compare_explanations drew, with the ratios over all latents that it wrote.
 ReportFigure comparison_figure(const std::string& folder) {
   std::string caption = "Precision, recall and F1 of explanations by token patterns, on held-out text";
-  const std::string path = folder + "/ratios.csv";
-  for (const auto& row : read_table(path)) {
-    const auto cell = [&](const char* column) {
-      const auto found = row.find(column);
-      CHECK(found != row.end(), "{}: has no column '{}'", path, column);
-      return found->second;
-    };
+  const CsvTable ratios(folder + "/ratios.csv");
+  for (size_t row = 0; row < ratios.rows(); ++row) {
+    const auto cell = [&](const char* column) { return ratios.text(row, column); };
     if (cell("slice") != "all" || cell("threshold") != "0") continue;
     caption += fmt::format("; {} over {}: recall times {}, precision times {} (95 % intervals {} to {}, {} to {})",
                            cell("first"), cell("second"), cell("recall"), cell("precision"), cell("recall_low"),
@@ -113,8 +90,7 @@ ReportFigure comparison_figure(const std::string& folder) {
   return {folder + "/explanations.svg", caption};
 }
 
-Facts card_of(const LoadedAutoencoder& loaded, const Firings& firings, const SplitRows& rows,
-              const std::map<std::string, std::string>& downstream) {
+Facts card_of(const LoadedAutoencoder& loaded, const Firings& firings, const SplitRows& rows, const Facts& downstream) {
   const AutoencoderOptions& model = loaded.autoencoder.options();
   int64_t stored = 0;
   for (const auto& of_latent : firings) stored += static_cast<int64_t>(of_latent.size());
@@ -122,12 +98,7 @@ Facts card_of(const LoadedAutoencoder& loaded, const Firings& firings, const Spl
   if (facts_of(model.activation).chooses_k) facts.emplace_back("k", fmt::format("{}", model.k));
   if (model.penalty > 0) facts.emplace_back("penalty", fmt::format("{:.4g}", model.penalty));
   facts.emplace_back("L0", fmt::format("{:.2f}", static_cast<double>(stored) / static_cast<double>(rows.rows())));
-  for (const auto& [column, label] : Facts{{"normalised_mse", "normalised MSE"},
-                                           {"delta_cross_entropy", "loss increase (nats)"},
-                                           {"kl_divergence", "KL (nats)"}}) {
-    const auto found = downstream.find(column);
-    if (found != downstream.end()) facts.emplace_back(label, fmt::format("{:.4f}", std::stod(found->second)));
-  }
+  facts.insert(facts.end(), downstream.begin(), downstream.end());
   return facts;
 }
 
@@ -182,7 +153,7 @@ class Report {
     }
     AutoencoderReport report;
     report.name = name;
-    report.card = card_of(loaded, firings, rows_, downstream_row(options_, name));
+    report.card = card_of(loaded, firings, rows_, downstream_facts(options_, name));
     report.latents = loaded.autoencoder.options().latents;
     report.dead = std::count_if(firings.begin(), firings.end(), [](const auto& one) { return one.empty(); });
     report.shown = sample_latents(firings, options_.get_integer("latents", 0, INT64_MAX), included, seed_);

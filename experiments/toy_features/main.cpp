@@ -39,12 +39,9 @@ void declare(Options& options) {
 
 std::vector<Activation> activations_of(const Options& options) {
   std::vector<Activation> activations;
-  const std::string names = options.get_text("activations");
-  for (size_t begin = 0; begin <= names.size();) {
-    const size_t end = std::min(names.find(',', begin), names.size());
-    activations.push_back(parse_activation(names.substr(begin, end - begin)));
+  for (const std::string& name : split_at_commas(options.get_text("activations"))) {
+    activations.push_back(parse_activation(name));
     CHECK(activations.back() != Activation::sigmoid, "--activations: the latents of sigmoid are never 0, it has no L0");
-    begin = end + 1;
   }
   return activations;
 }

@@ -7,8 +7,8 @@
 
 #include "engine/error.h"
 #include "engine/parallel.h"
-#include "ops/input_normalisation/input_normalisation.h"
 #include "ops/gather_rows/gather_rows.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 namespace sae {
 namespace {

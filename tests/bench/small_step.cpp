@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "engine/parallel.h"
-#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
+#include "ops/input_normalisation/input_normalisation.h"
 
 int main(int argc, char** argv) {
   using namespace sae;

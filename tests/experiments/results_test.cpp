@@ -31,6 +31,8 @@ TEST(Results, ExpectedTableIsReadAndBadLinesAreNamed) {
   EXPECT_REFUSED(read_expected(folder.write("word.csv", std::string(header) + "topk,8,x,0.1,0.3,0.01\n")),
                  "'x' is not");
   EXPECT_REFUSED(read_expected(folder.path("missing.csv")), "missing.csv");
+  EXPECT_REFUSED(read_expected(folder.write("empty.csv", "# nothing\n\n")), "expected a line of column names");
+  EXPECT_REFUSED(read_expected(folder.write("columns.csv", "activation,l0\ntopk,8\n")), "no column 'target_l0'");
 }
 
 TEST(Results, VerdictLooksAtWholeRunsAndEveryExpectedPoint) {

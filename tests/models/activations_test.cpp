@@ -3,9 +3,9 @@
 #include <numeric>
 
 #include "models/autoencoder/autoencoder_file.h"
-#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/metrics.h"
 #include "models/autoencoder/trainer.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
 

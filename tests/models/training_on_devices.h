@@ -1,7 +1,7 @@
 #pragma once
 
-#include "ops/input_normalisation/input_normalisation.h"
 #include "models/autoencoder/trainer.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "tests/support/devices.h"
 
 namespace sae::testing {
