@@ -11,6 +11,7 @@ namespace sae {
 
 // clang-format off
 SIMD_DECLARE(float dot(const float* a, const float* b, int64_t count))
+SIMD_DECLARE(void paired_dots(const float* a, const int32_t* left, const float* b, const int32_t* right, int64_t count, int64_t width, float* out))
 SIMD_DECLARE(void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width, float* out, int64_t ahead))
 SIMD_DECLARE(void add_scaled(float* sum, float scale, const float* a, int64_t count))
 SIMD_DECLARE(void scale_row(float* row, float scale, int64_t count))
@@ -22,6 +23,13 @@ inline double dot(const double* a, const double* b, int64_t count) {
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += a[i] * b[i];
   return sum;
+}
+
+/// out[i] = dot(row left[i] of a, row right[i] of b). For many pairs of which neighbours share their row of b, as where
+/// they are sorted by it: rows of b that come next are fetched meanwhile.
+inline void paired_dots(const float* a, const int32_t* left, const float* b, const int32_t* right, int64_t count,
+                        int64_t width, float* out) {
+  SIMD_CALL(paired_dots, a, left, b, right, count, width, out);
 }
 
 /// sum += scale * a

@@ -2,11 +2,15 @@
 
 namespace sae::SIMD_NAMESPACE {
 
-float dot(const float* a, const float* b, int64_t count) {
+namespace {
+
+/// a . b; meanwhile `fetched` (as long, unless null) is on its way to the cache, a line for each that is read.
+inline float dot_and_fetch(const float* a, const float* b, int64_t count, const float* fetched) {
   lanes sums[4] = {};
   int64_t i = 0;
   for (; i + 4 * lane_count <= count; i += 4 * lane_count) {
     for (int part = 0; part < 4; ++part) {
+      if (fetched != nullptr) __builtin_prefetch(fetched + i + part * lane_count, 0, 2);
       sums[part] += load(a + i + part * lane_count) * load(b + i + part * lane_count);
     }
   }
@@ -14,6 +18,30 @@ float dot(const float* a, const float* b, int64_t count) {
   float sum = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (; i < count; ++i) sum += a[i] * b[i];
   return sum;
+}
+
+}  // namespace
+
+float dot(const float* a, const float* b, int64_t count) { return dot_and_fetch(a, b, count, nullptr); }
+
+void paired_dots(const float* a, const int32_t* left, const float* b, const int32_t* right, int64_t count,
+                 int64_t width, float* out) {
+  constexpr int rows_ahead = 3;
+  int64_t fetched = 0;  // the rows of b of the first so many pairs are here or on their way
+  int on_the_way = 0;   // rows of b beyond the present one
+  for (int64_t i = 0; i < count; ++i) {
+    if (i > 0 && right[i] != right[i - 1]) --on_the_way;
+    const float* const row = b + int64_t{right[i]} * width;
+    const float* next = nullptr;
+    if (on_the_way < rows_ahead) {
+      while (fetched < count && right[fetched] == right[fetched == 0 ? 0 : fetched - 1]) ++fetched;
+      if (fetched < count) {
+        next = b + int64_t{right[fetched++]} * width;
+        ++on_the_way;
+      }
+    }
+    out[i] = dot_and_fetch(a + int64_t{left[i]} * width, row, width, next);
+  }
 }
 
 namespace {

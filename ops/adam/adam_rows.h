@@ -10,9 +10,7 @@
 #include "ops/adam/adam.h"
 #include "ops/adam/adam_cpu.h"
 #include "ops/adam/gradient_rows.h"
-#include "ops/unit_norm/row_projection.h"
 #include "ops/weight_averaging/weight_averaging.h"
-#include "ops/weight_averaging/weight_averaging_cpu.h"
 
 namespace sae {
 
@@ -29,17 +27,16 @@ struct AdamRows {
 
   /// The whole of adam.h for one row, then its part in the moving average. False where a weight is no longer finite.
   [[nodiscard]] bool step(int64_t row, RowScratch<T>& scratch) const {
-    T* w = weights + row * width;
-    T* g = scratch.gradient.data();
     gradient.form(row, scratch);
-    if (constraint == RowConstraint::unit_norm) remove_parallel(g, w, width);
-    cpu::adam_row_fast(w, first_moment + row * width, second_moment + row * width, g, width, factors);
-    if (constraint == RowConstraint::unit_norm) normalise_row(w, width);
-    if (!std::isfinite(dot(w, w, width))) return false;
-    if (average.elements != nullptr) {
-      cpu::average_row(w, average.decay, average.fraction, average.elements + row * width, width);
-    }
-    return true;
+    const int64_t at = row * width;
+    const cpu::SteppedRow<T> stepped = {weights + at,
+                                        first_moment + at,
+                                        second_moment + at,
+                                        scratch.gradient.data(),
+                                        average.elements == nullptr ? nullptr : average.elements + at,
+                                        average.decay,
+                                        average.fraction};
+    return std::isfinite(cpu::step_row(stepped, width, factors, constraint == RowConstraint::unit_norm));
   }
 };
 

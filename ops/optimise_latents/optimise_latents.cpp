@@ -8,16 +8,6 @@
 namespace sae {
 namespace {
 
-/// Asks for the memory of a row that is stepped next.
-template <class T>
-void prefetch(const AdamRows<T>& matrix, int64_t row) {
-  constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-  for (const T* elements : {matrix.weights, matrix.first_moment, matrix.second_moment, matrix.average.elements}) {
-    if (elements == nullptr) continue;
-    for (int64_t i = 0; i < matrix.width; i += line) __builtin_prefetch(elements + row * matrix.width + i, 0, 2);
-  }
-}
-
 template <class T>
 void step_latents(const std::vector<LatentMatrix>& matrices, const std::vector<AdamRows<T>>& open,
                   const RowsWritten& written) {
@@ -28,7 +18,6 @@ void step_latents(const std::vector<LatentMatrix>& matrices, const std::vector<A
     // ahead of its own accord. Going from matrix to matrix for each latent takes a third longer.
     for (size_t i = 0; i < open.size(); ++i) {
       for (int64_t latent = begin; latent < end; ++latent) {
-        if (latent + 1 < end) prefetch(open[i], latent + 1);
         if (!open[i].step(latent, scratch[i])) {
           fail_not_finite(matrices[i].parameter, latent, matrices[i].state.step);
         }

@@ -188,7 +188,7 @@ void screen_in_float32(const EncodeTask<float>& task, const Tensor& x, const Ten
       screen_tile(dense_product(part, false, some, true), latent / panel_width, panels, sizes, candidates.data());
     }
     parallel_for(end - begin, 128, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; ++i) SIMD_CALL(tighten, candidates.data() + i, &sizes);
+      for (int64_t i = first; i < last; ++i) SIMD_CALL(tighten, candidates.data() + i, &sizes, 0);
       finish_rows(task, begin + first, last - first, candidates.data() + first, exact, rescored.data() + begin + first);
     });
   }

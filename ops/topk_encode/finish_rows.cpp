@@ -1,113 +1,100 @@
 #include "ops/topk_encode/finish_rows.h"
 
 #include <algorithm>
-#include <limits>
+#include <functional>
+#include <span>
+#include <vector>
 
 #include "engine/row_kernels.h"
-#include "ops/topk/topk_cpu.h"
 
 namespace sae::cpu {
 namespace {
 
-void prefetch_row(const float* row, int64_t width) {
-  for (int64_t i = 0; i < width; i += 16) __builtin_prefetch(row + i);
+/// The k-th largest of `values`; `scratch` is written over.
+float kth_largest(std::span<const float> values, int64_t k, std::vector<float>& scratch) {
+  scratch.assign(values.begin(), values.end());
+  std::nth_element(scratch.begin(), scratch.begin() + (k - 1), scratch.end(), std::greater<>());
+  return scratch[static_cast<size_t>(k - 1)];
 }
 
-/// Lists the candidates (lower bound, place), the k with the best lower bounds before the others.
-void best_first(const ScreenedRow& state, int64_t k, std::vector<Candidate<float>>& order) {
-  order.clear();
-  for (int64_t i = 0; i < state.count; ++i) order.push_back({state.lower[i], static_cast<int32_t>(i)});
-  if (k == state.count) return;
-  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), [](const auto& a, const auto& b) {
-    return a.value > b.value || (a.value == b.value && a.column < b.column);
-  });
-}
-
-/// Scores of (row, latent) pairs, grouped by latent: the rows of a chunk lie in a core's cache, and each row of the
-/// encoder, which does not, is read once.
-class Rescoring {
+/// The candidates of a chunk of rows, row after row. Those of a row ascend by latent, as the screening met them.
+class Chunk {
  public:
-  Rescoring(const EncodeTask<float>& task, int64_t begin, int64_t count)
-      : task_(task), begin_(begin), scores_(static_cast<size_t>(count * task.k)) {}
-
-  /// The k candidates of row `row` of the chunk that `order` lists first.
-  void add(int64_t row, const ScreenedRow& state, const std::vector<Candidate<float>>& order) {
-    for (int64_t i = 0; i < task_.k; ++i) {
-      pairs_.push_back({state.latent[order[static_cast<size_t>(i)].column], static_cast<int32_t>(row * task_.k + i)});
+  Chunk(const EncodeTask<float>& task, int64_t begin, int64_t count, const ScreenedRow* states)
+      : task_(task), begin_(begin), count_(count) {
+    for (const ScreenedRow& state : std::span(states, static_cast<size_t>(count))) {
+      latents_.insert(latents_.end(), state.latent, state.latent + state.count);
+      scores_.insert(scores_.end(), state.lower, state.lower + state.count);
+      first_.push_back(static_cast<int32_t>(scores_.size()));
     }
   }
 
-  void score_all() {
+  /// How many a row has: none if they did not fit.
+  int64_t candidates(int64_t row) const {
+    return first_[static_cast<size_t>(row) + 1] - first_[static_cast<size_t>(row)];
+  }
+
+  /// Scores all of them in float32, grouped by latent: the rows of a chunk lie in a core's cache, and each row of the
+  /// encoder, which does not, is read once.
+  void score_again() {
     // A stable counting sort by latent.
     std::vector<int32_t> offsets(static_cast<size_t>(task_.latents) + 1, 0);
-    for (const Pair& pair : pairs_) ++offsets[static_cast<size_t>(pair.latent) + 1];
+    for (const int32_t latent : latents_) ++offsets[static_cast<size_t>(latent) + 1];
     for (size_t j = 1; j < offsets.size(); ++j) offsets[j] += offsets[j - 1];
-    std::vector<Pair> sorted(pairs_.size());
-    for (const Pair& pair : pairs_) sorted[static_cast<size_t>(offsets[static_cast<size_t>(pair.latent)]++)] = pair;
-    constexpr size_t ahead = 4;
-    for (size_t i = 0; i < sorted.size(); ++i) {
-      const Pair& pair = sorted[i];
-      if (i + ahead < sorted.size() && sorted[i + ahead].latent != sorted[i + ahead - 1].latent) {
-        prefetch_row(task_.encoder + sorted[i + ahead].latent * task_.width, task_.width);
+    std::vector<int32_t> places(latents_.size()), rows(latents_.size()), sorted(latents_.size());
+    for (int64_t row = 0; row < count_; ++row) {
+      for (int32_t place = first_[static_cast<size_t>(row)]; place < first_[static_cast<size_t>(row) + 1]; ++place) {
+        const int32_t latent = latents_[static_cast<size_t>(place)];
+        const auto to = static_cast<size_t>(offsets[static_cast<size_t>(latent)]++);
+        places[to] = place;
+        rows[to] = static_cast<int32_t>(row);
+        sorted[to] = latent;
       }
-      scores_[static_cast<size_t>(pair.place)] = score(pair.place / task_.k, pair.latent);
+    }
+    std::vector<float> scores(sorted.size());
+    paired_dots(task_.x + begin_ * task_.width, rows.data(), task_.encoder, sorted.data(),
+                static_cast<int64_t>(sorted.size()), task_.width, scores.data());
+    for (size_t i = 0; i < scores.size(); ++i) {
+      scores_[static_cast<size_t>(places[i])] = scores[i] + task_.bias[sorted[i]];
     }
   }
 
-  float score(int64_t row, int32_t latent) const {
-    return dot(task_.x + (begin_ + row) * task_.width, task_.encoder + latent * task_.width, task_.width) +
-           task_.bias[latent];
+  /// Writes the k best, of equal ones those of the lower latents, in ascending order of latents.
+  void choose(int64_t row) {
+    const auto first = static_cast<size_t>(first_[static_cast<size_t>(row)]);
+    const std::span<const float> scores = {scores_.data() + first, static_cast<size_t>(candidates(row))};
+    const float least = kth_largest(scores, task_.k, scratch_);
+    int64_t ties = task_.k - std::count_if(scores.begin(), scores.end(), [&](float score) { return score > least; });
+    int64_t at = (begin_ + row) * task_.k;
+    for (size_t i = 0; i < scores.size(); ++i) {
+      if (scores[i] < least || (scores[i] == least && ties-- <= 0)) continue;
+      task_.columns[at] = latents_[first + i];
+      task_.values[at++] = scores[i];
+    }
   }
 
-  const float* scores(int64_t row) const { return scores_.data() + row * task_.k; }
-
  private:
-  struct Pair {
-    int32_t latent;
-    int32_t place;  // in scores_
-  };
   const EncodeTask<float>& task_;
-  int64_t begin_;
-  std::vector<float> scores_;  // [count, k]
-  std::vector<Pair> pairs_;
+  int64_t begin_, count_;
+  std::vector<int32_t> first_ = {0};  // [rows + 1], where a row's candidates begin
+  std::vector<int32_t> latents_;
+  std::vector<float> scores_;  // screened, until score_again
+  std::vector<float> scratch_;
 };
 
 }  // namespace
 
 void finish_rows(const EncodeTask<float>& task, int64_t begin, int64_t count, const ScreenedRow* states, bool exact,
                  int32_t* rescored) {
-  const int64_t k = task.k;
-  std::vector<std::vector<Candidate<float>>> orders(static_cast<size_t>(count));
-  Rescoring rescoring(task, begin, exact ? count : 0);
+  Chunk chunk(task, begin, count, states);
+  if (exact) chunk.score_again();
   for (int64_t row = 0; row < count; ++row) {
-    const ScreenedRow& state = states[row];
-    if (state.overflowed) continue;
-    std::vector<Candidate<float>>& order = orders[static_cast<size_t>(row)];
-    best_first(state, k, order);
-    if (exact) rescoring.add(row, state, order);
-  }
-  if (exact) rescoring.score_all();
-  std::vector<Candidate<float>> scored;
-  for (int64_t row = 0; row < count; ++row) {
-    const ScreenedRow& state = states[row];
-    rescored[row] = state.overflowed ? not_finished : 0;
-    if (state.overflowed) continue;
-    const std::vector<Candidate<float>>& order = orders[static_cast<size_t>(row)];
-    scored.clear();
-    float worst = std::numeric_limits<float>::infinity();  // of the first k: the k-th best score is no lower
-    for (int64_t i = 0; i < k; ++i) {
-      const Candidate<float>& candidate = order[static_cast<size_t>(i)];
-      const float score = exact ? rescoring.scores(row)[i] : candidate.value;
-      worst = std::min(worst, score);
-      scored.push_back({score, state.latent[candidate.column]});
+    rescored[row] = exact ? static_cast<int32_t>(chunk.candidates(row)) : 0;
+    if (states[row].overflowed) {
+      rescored[row] = not_finished;
+    } else {
+      chunk.choose(row);
     }
-    for (auto i = static_cast<size_t>(k); i < order.size(); ++i) {
-      if (!exact || state.upper[order[i].column] < worst) continue;
-      const int32_t latent = state.latent[order[i].column];
-      scored.push_back({rescoring.score(row, latent), latent});
-    }
-    if (exact) rescored[row] = static_cast<int32_t>(scored.size());
-    choose(scored, k, task.columns + (begin + row) * k, task.values + (begin + row) * k);
   }
 }
 

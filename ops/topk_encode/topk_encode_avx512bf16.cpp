@@ -116,7 +116,7 @@ inline void keep(ScreenedRow& row, __mmask16 chosen, __m512 score, __m512 error,
 
 /// tighten() of topk_encode_simd.cpp, which says what it does, with counts from masks and compression in registers:
 /// filtering took 10 % of the time where there are 4,096 latents, and this was most of it.
-void tighten_in_registers(ScreenedRow& row, const ScreenSizes& sizes) {
+void tighten_in_registers(ScreenedRow& row, const ScreenSizes& sizes, int64_t slack) {
   if (row.count < sizes.k) return;
   _mm512_storeu_ps(row.lower + row.count, _mm512_set1_ps(-__builtin_inff()));  // fills up the last register
   __m512 most = _mm512_loadu_ps(row.lower);
@@ -137,7 +137,7 @@ void tighten_in_registers(ScreenedRow& row, const ScreenSizes& sizes) {
       found += __builtin_popcount(_mm512_cmp_ps_mask(_mm512_loadu_ps(row.lower + i), limit, _CMP_GE_OQ));
     }
     (found >= sizes.k ? low : high) = middle;
-    if (found >= sizes.k && found <= sizes.k + sizes.k / 8) break;
+    if (found >= sizes.k && found <= sizes.k + slack) break;
   }
   row.threshold = low;
   const __m512 threshold = _mm512_set1_ps(low);
@@ -193,7 +193,7 @@ void screen_group(const uint32_t* x, const uint32_t* panel, const float* bias, c
         keep(state, chosen[part], score[part], error, static_cast<int32_t>(first_latent + part * lanes));
       }
     }
-    if (state.count > sizes.limit) tighten_in_registers(state, sizes);
+    if (state.count > sizes.limit) tighten_in_registers(state, sizes, sizes.k / 8);
   }
 }
 
@@ -226,7 +226,7 @@ void screen_rows(const uint32_t* x, int64_t rows, const uint32_t* panels, const 
                                panel * panel_width, sizes, states + first);
     }
   }
-  for (int64_t row = 0; row < rows; ++row) tighten_in_registers(states[row], sizes);
+  for (int64_t row = 0; row < rows; ++row) tighten_in_registers(states[row], sizes, 0);
 }
 
 }  // namespace sae::cpu

@@ -19,9 +19,9 @@ int64_t count_at_least(const float* values, int64_t count, float limit) {
   return sum;
 }
 
-/// A value v, at least `low`, of which at least k of values[0, count) are >= v, close below the k-th largest. At least
-/// k are >= low; count is a multiple of 16.
-float near_kth_largest(const float* values, int64_t count, int64_t k, float low) {
+/// A value v, at least `low`, of which at least k of values[0, count) are >= v, close below the k-th largest: where
+/// halving finds one, at most k + slack are >= v. At least k are >= low; count is a multiple of 16.
+float near_kth_largest(const float* values, int64_t count, int64_t k, int64_t slack, float low) {
   lanes most = load(values);
   for (int64_t i = lane_count; i < count; i += lane_count) {
     const lanes value = load(values + i);
@@ -36,7 +36,7 @@ float near_kth_largest(const float* values, int64_t count, int64_t k, float low)
     if (!(low < middle && middle < high)) break;
     const int64_t found = count_at_least(values, count, middle);
     (found >= k ? low : high) = middle;
-    if (found >= k && found <= k + k / 8) break;
+    if (found >= k && found <= k + slack) break;
   }
   return low;
 }
@@ -49,12 +49,12 @@ float least_of(const float* values, int64_t count) {
 
 }  // namespace
 
-void tighten(ScreenedRow* row, const ScreenSizes* sizes) {
+void tighten(ScreenedRow* row, const ScreenSizes* sizes, int64_t slack) {
   if (row->count < sizes->k) return;
   const int64_t padded = (row->count + lane_count - 1) / lane_count * lane_count;
   for (int64_t i = row->count; i < padded; ++i) row->lower[i] = -__builtin_inff();
   const float low = row->threshold > no_threshold ? row->threshold : least_of(row->lower, row->count);
-  row->threshold = near_kth_largest(row->lower, padded, sizes->k, low);
+  row->threshold = near_kth_largest(row->lower, padded, sizes->k, slack, low);
   int64_t kept = 0;
   for (int64_t i = 0; i < row->count; ++i) {
     const float upper = row->upper[i];
@@ -94,7 +94,7 @@ void screen_scores(const float* scores, const float* bias, const PanelBounds* bo
       row->latent[row->count] = static_cast<int32_t>(panel * panel_width + i);
       row->count += upper[i] >= row->threshold;
     }
-    if (row->count > sizes->limit) tighten(row, sizes);
+    if (row->count > sizes->limit) tighten(row, sizes, sizes->k / 8);
   }
 }
 

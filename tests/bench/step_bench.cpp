@@ -6,7 +6,6 @@
 #include <cmath>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "models/autoencoder/trainer.h"
+#include "ops/input_normalisation/input_normalisation.h"
 #include "ops/matmul/packed_matrix.h"
 #include "ops/topk_encode/topk_encode.h"
 
@@ -29,20 +29,30 @@ struct Shape4 {
   int64_t batch, width, latents, k;
 };
 
-/// The median of `runs` timings in milliseconds, after two that fill caches.
-double median_ms(int64_t runs, const std::function<void()>& body) {
-  std::vector<double> times;
-  for (int64_t run = 0; run < runs + 2; ++run) {
-    const auto start = std::chrono::steady_clock::now();
-    body();
-    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    if (run >= 2) times.push_back(ms);
-  }
+/// Runs that fill caches, before those that count.
+constexpr int64_t warm_up = 3;
+
+double ms_of(const std::function<void()>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> times) {
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
 
-/// Rows as a trained autoencoder meets them: each the sum of 24 of its features, drawn by Zipf's law, and noise.
+/// The median of `runs` timings in milliseconds.
+double median_ms(int64_t runs, const std::function<void()>& body) {
+  for (int64_t run = 0; run < warm_up; ++run) body();
+  std::vector<double> times;
+  for (int64_t run = 0; run < runs; ++run) times.push_back(ms_of(body));
+  return median(std::move(times));
+}
+
+/// Rows as a trained autoencoder meets them: each the sum of 24 of its features, drawn by Zipf's law, and noise, then
+/// centred and of length 1.
 Tensor structured_rows(const Tensor& features, int64_t rows, uint64_t seed) {
   const int64_t width = features.cols(), latents = features.rows();
   std::vector<double> cumulative;
@@ -62,22 +72,32 @@ Tensor structured_rows(const Tensor& features, int64_t rows, uint64_t seed) {
       for (int64_t i = 0; i < width; ++i) values[static_cast<size_t>(row * width + i)] += strength * direction[i];
     }
   }
-  return Tensor::from(features.device(), {rows, width}, values);
+  return normalise(Tensor::from(features.device(), {rows, width}, values), InputNormalisation::centred_unit_norm).rows;
 }
 
 double gigaflops(const Shape4& s, double ms) {
   return 2.0 * static_cast<double>(s.batch * s.width * s.latents) / ms * 1e-6;
 }
 
-/// The product alone, as the library does it best: weights packed and rows rounded beforehand.
-double product_ms(const Shape4& s, int64_t runs, const Tensor& x, const Tensor& encoder, Precision precision) {
-  const PackedMatrix packed = PackedMatrix::pack(encoder, precision);
-  const Tensor rows = x.to(packed.input_dtype());
-  const double ms = median_ms(runs, [&] { packed.product(rows); });
-  fmt::print("encoder product alone, {}: {:8.2f} ms, {:.0f} GFLOP/s\n", precision == Precision::f32 ? "f32 " : "bf16",
-             ms, gigaflops(s, ms));
-  return ms;
-}
+/// The encoder's product alone, as the library does it best: weights packed and rows rounded beforehand.
+class ProductAlone {
+ public:
+  ProductAlone(const Tensor& x, const Tensor& encoder, Precision precision)
+      : packed_(PackedMatrix::pack(encoder, precision)), rows_(x.to(packed_.input_dtype())), precision_(precision) {}
+
+  void operator()() const { packed_.product(rows_); }
+
+  double print(const Shape4& s, double ms) const {
+    fmt::print("encoder product alone, {}: {:8.2f} ms, {:.0f} GFLOP/s\n",
+               precision_ == Precision::f32 ? "f32 " : "bf16", ms, gigaflops(s, ms));
+    return ms;
+  }
+
+ private:
+  PackedMatrix packed_;
+  Tensor rows_;
+  Precision precision_;
+};
 
 void encode_alone(int64_t runs, const Tensor& x, const Autoencoder& model, double reference_ms) {
   EncoderPanels panels;
@@ -124,9 +144,13 @@ void kill_latents(Trainer& trainer, int64_t dead) {
   trainer.restore(state);
 }
 
-void steps(int64_t runs, const Tensor& rows, AutoencoderOptions model, int64_t dead, double reference_ms) {
+/// Steps on one batch after the other, as in training: an autoencoder that meets the same rows again and again learns
+/// them by heart, its scores crowd together, and ever more rows have to be encoded whole. The product alone is timed
+/// between the steps, after a run that fills the caches with what is its own, so that both meet the same machine.
+void steps(int64_t runs, const Shape4& s, const std::vector<Tensor>& batches, const ProductAlone& product,
+           AutoencoderOptions model, int64_t dead) {
   const auto device = Device::open(DeviceKind::cpu);  // one of its own, so that its peak is that of the steps
-  const Tensor x = rows.to(*device);
+  const Tensor x = batches.front().to(*device);
   const TrainingOptions training{.learning_rate = 1e-4,
                                  .batch_size = x.rows(),
                                  .steps = 1000,
@@ -135,10 +159,22 @@ void steps(int64_t runs, const Tensor& rows, AutoencoderOptions model, int64_t d
   if (dead > 0) model.k_aux = default_k_aux(model.width, model.latents);
   Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {x.cols()}, Dtype::f32), 1), training);
   if (dead > 0) kill_latents(trainer, dead);
-  const double ms = median_ms(runs, [&] { trainer.step(x); });
-  fmt::print("step: {:8.2f} ms, {:.2f} of the bf16 product, {:.0f} rows a second, {} latents dead\n{}\n", ms,
-             ms / reference_ms, static_cast<double>(x.rows()) / ms * 1000, trainer.dead_latents(),
-             trainer.profile(x).to_string());
+  std::vector<double> step_times, product_times;
+  int64_t whole = 0;  // rows of the last step
+  for (int64_t run = 0; run < warm_up + runs; ++run) {
+    product();
+    const double product_time = ms_of(product);
+    const Tensor batch = batches[static_cast<size_t>(run) % batches.size()].to(*device);
+    const double step_time = ms_of([&] { whole = trainer.step(batch).whole_rows; });
+    if (run < warm_up) continue;
+    product_times.push_back(product_time);
+    step_times.push_back(step_time);
+  }
+  const double ms = median(step_times), reference_ms = product.print(s, median(product_times));
+  fmt::print(
+      "step: {:8.2f} ms, {:.2f} of the bf16 product, {:.0f} rows a second, {} latents dead, {} of {} rows whole\n{}\n",
+      ms, ms / reference_ms, static_cast<double>(x.rows()) / ms * 1000, trainer.dead_latents(), whole, x.rows(),
+      trainer.profile(x).to_string());
   const auto kept = static_cast<double>(bytes_of(trainer.state()));
   const auto peak = static_cast<double>(device->memory().peak);
   fmt::print(
@@ -156,12 +192,22 @@ struct Choice {
   Scoring scoring = Scoring::exact;
 };
 
-Tensor read_rows(Device& device, const std::string& path, const Shape4& s) {
-  const NpyFile file(path);
-  const Tensor rows = file.read(device);
-  CHECK(rows.dtype() == Dtype::f32 && rows.shape() == Shape({s.batch, s.width}), "{}: {}, expected f32 [{}, {}]", path,
-        rows.describe(), s.batch, s.width);
-  return rows;
+/// The file's rows, or structured ones, cut into batches that the steps take in turn.
+std::vector<Tensor> batches_of(const Choice& choice, const Shape4& s, const Tensor& features) {
+  std::vector<Tensor> batches;
+  if (choice.rows.empty()) {
+    for (uint64_t seed = 2; seed < 10; ++seed) batches.push_back(structured_rows(features, s.batch, seed));
+    return batches;
+  }
+  const NpyFile file(choice.rows);
+  const Tensor rows = file.read(features.device());
+  CHECK(rows.dtype() == Dtype::f32 && rows.shape().rank() == 2 && rows.cols() == s.width && rows.rows() >= s.batch &&
+            rows.rows() % s.batch == 0,
+        "{}: {}, expected f32 [a multiple of {}, {}]", choice.rows, rows.describe(), s.batch, s.width);
+  for (int64_t begin = 0; begin < rows.rows(); begin += s.batch) {
+    batches.push_back(rows.slice_rows(begin, begin + s.batch));
+  }
+  return batches;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -198,7 +244,7 @@ void print_bytes(const Shape4& s) {
              8 * rows * static_cast<double>(s.latents) * 1e-9);
 }
 
-/// Steps that run ahead, fed by the host with two batches in turn, as the training driver would.
+/// Steps that run ahead, fed by the host with one batch after the other, as the training driver would.
 void measure_on_device(DeviceKind kind, const Shape4& s, int64_t runs, const Choice& choice) {
   fmt::print("\nbatch {} width {} latents {} k {} on {}\n", s.batch, s.width, s.latents, s.k, name_of(kind));
   const auto host = Device::open(DeviceKind::cpu), device = Device::open(kind);
@@ -213,19 +259,18 @@ void measure_on_device(DeviceKind kind, const Shape4& s, int64_t runs, const Cho
   Trainer trainer(Autoencoder::initialise(model, Tensor::zeros(*device, {s.width}, Dtype::f32), 1), training);
   if (choice.dead > 0) kill_latents(trainer, choice.dead);
   std::vector<std::vector<float>> batches;
-  for (const uint64_t seed : {2u, 3u}) {
-    const Tensor rows = choice.rows.empty()
-                            ? structured_rows(trainer.autoencoder().decoder().value().to(*host), s.batch, seed)
-                            : read_rows(*host, choice.rows, s);
+  for (const Tensor& rows : batches_of(choice, s, trainer.autoencoder().decoder().value().to(*host))) {
     batches.push_back(rows.to_vector<float>());
   }
   const double product_ms = product_on_device_ms(
       *device, s, runs, Tensor::from(*device, {s.batch, s.width}, batches[0]), trainer.autoencoder().encoder().value());
   fmt::print("encoder product alone, bf16: {:8.3f} ms, {:.1f} TFLOP/s\n", product_ms, gigaflops(s, product_ms) * 1e-3);
-  for (int64_t warm = 0; warm < 5; ++warm) trainer.step_ahead(batches[static_cast<size_t>(warm % 2)]);
+  size_t next = 0;
+  const auto step_ahead = [&] { trainer.step_ahead(batches[next++ % batches.size()]); };
+  for (int64_t warm = 0; warm < 5; ++warm) step_ahead();
   trainer.reports();
   const auto start = std::chrono::steady_clock::now();
-  for (int64_t run = 0; run < runs; ++run) trainer.step_ahead(batches[static_cast<size_t>(run % 2)]);
+  for (int64_t run = 0; run < runs; ++run) step_ahead();
   const StepReport report = trainer.reports().back();
   const double ms = seconds_since(start) * 1e3 / static_cast<double>(runs);
   fmt::print(
@@ -240,12 +285,15 @@ void measure(Device& device, const Shape4& s, int64_t runs, const Choice& choice
   fmt::print("\nbatch {} width {} latents {} k {}, {} threads\n", s.batch, s.width, s.latents, s.k, threads());
   const AutoencoderOptions options{.width = s.width, .latents = s.latents, .k = s.k};
   const Autoencoder model = Autoencoder::initialise(options, Tensor::zeros(device, {s.width}, Dtype::f32), 1);
-  const Tensor x =
-      choice.rows.empty() ? structured_rows(model.decoder().value(), s.batch, 2) : read_rows(device, choice.rows, s);
-  if (choice.encoding) product_ms(s, runs, x, model.encoder().value(), Precision::f32);
-  const double reference_ms = product_ms(s, runs, x, model.encoder().value(), Precision::bf16);
-  if (choice.encoding) encode_alone(runs, x, model, reference_ms);
-  if (choice.steps) steps(runs, x, options, choice.dead, reference_ms);
+  const std::vector<Tensor> batches = batches_of(choice, s, model.decoder().value());
+  const Tensor& x = batches.front();
+  const ProductAlone product(x, model.encoder().value(), Precision::bf16);
+  if (choice.encoding) {
+    const ProductAlone in_float32(x, model.encoder().value(), Precision::f32);
+    in_float32.print(s, median_ms(runs, in_float32));
+    encode_alone(runs, x, model, product.print(s, median_ms(runs, product)));
+  }
+  if (choice.steps) steps(runs, s, batches, product, options, choice.dead);
 }
 
 constexpr const char* description =
@@ -301,7 +349,8 @@ int main(int argc, char** argv) {
       .integer("runs", 9, "N", "timings of which the median is printed")
       .integer("threads", 0, "N", "processor threads; 0: all")
       .integer("dead", 0, "N", "latents that are dead, so that the auxiliary loss is active")
-      .text("rows", "", "FILE", "train on these: .npy, float32 [batch-size, width]; else on rows of a known structure")
+      .text("rows", "", "FILE",
+            "train on these: .npy, float32 [a multiple of batch-size, width]; else on rows of a known structure")
       .flag("encode-only", "leave the steps out")
       .flag("bf16", "let bfloat16 scores choose the latents (cuda and simt)")
       .flag("steps-only", "leave the encoder alone out, but for its bf16 product");

@@ -63,6 +63,24 @@ TEST_F(RowKernels, WeightedRowsAgainstDouble) {
   }
 }
 
+TEST_F(RowKernels, PairedDotsAreTheDotsOfThePairs) {
+  const std::vector<std::vector<int32_t>> rights = {{}, {4}, {0, 0, 1, 1, 1, 2, 3, 4, 4}, {9, 3, 3, 9, 0, 1, 0, 1, 9}};
+  for (const int64_t width : widths) {
+    const Tensor a = random_tensor(device_, {6, width}, Dtype::f32, 1);
+    const Tensor b = random_tensor(device_, {10, width}, Dtype::f32, 2);
+    for (const std::vector<int32_t>& right : rights) {
+      std::vector<int32_t> left;
+      for (size_t i = 0; i < right.size(); ++i) left.push_back(static_cast<int32_t>(i * 5 % 6));
+      std::vector<float> found(right.size(), 99.0f);
+      paired_dots(a.data<float>(), left.data(), b.data<float>(), right.data(), static_cast<int64_t>(right.size()),
+                  width, found.data());
+      for (size_t i = 0; i < right.size(); ++i) {
+        EXPECT_EQ(found[i], dot(a.data<float>() + left[i] * width, b.data<float>() + right[i] * width, width)) << i;
+      }
+    }
+  }
+}
+
 TEST_F(RowKernels, RowsOfWeightZeroAreNotRead) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   for (const int64_t width : {1, 16, 64, 192, 257}) {

@@ -116,19 +116,46 @@ TEST_P(Adam, AVectorTakesItsListedElements) {
 
 class AdamOnCpu : public testing::CpuTest {};
 
-TEST_F(AdamOnCpu, FastRowHasTheReferenceBits) {
-  for (const int64_t count : testing::edge_sizes) {
-    auto w = testing::random_tensor(device_, {count}, Dtype::f32, 1).to_vector<float>(), m = w, v = w;
-    for (float& x : v) x = std::abs(x);
-    const auto g = testing::random_tensor(device_, {count}, Dtype::f32, 2).to_vector<float>();
-    auto w2 = w, m2 = m, v2 = v;
-    const AdamFactors<float> factors{0.9f, 0.1f, 0.999f, 0.001f, 1e-3f, 1.7f, 6.25e-10f};
-    cpu::adam_row(w.data(), m.data(), v.data(), g.data(), count, factors);
-    cpu::adam_row_fast(w2.data(), m2.data(), v2.data(), g.data(), count, factors);
-    EXPECT_EQ(w, w2);
-    EXPECT_EQ(m, m2);
-    EXPECT_EQ(v, v2);
+/// A row with its moments, gradient and average, random.
+struct SteppedRowValues {
+  std::vector<float> weights, first_moment, second_moment, gradient, average;
+
+  SteppedRowValues(Device& device, int64_t width) {
+    const auto random = [&](uint64_t seed) {
+      return testing::random_tensor(device, {width}, Dtype::f32, seed).to_vector<float>();
+    };
+    weights = random(1), first_moment = random(2), second_moment = random(3), gradient = random(4), average = random(5);
+    for (float& square : second_moment) square = std::abs(square);
   }
+  cpu::SteppedRow<float> places(bool averaged) {
+    return {weights.data(),
+            first_moment.data(),
+            second_moment.data(),
+            gradient.data(),
+            averaged ? average.data() : nullptr,
+            0.99f,
+            0.01f};
+  }
+  bool operator==(const SteppedRowValues&) const = default;
+};
+
+TEST_F(AdamOnCpu, OnePassOverARowHasTheReferenceBits) {
+  const AdamFactors<float> factors{0.9f, 0.1f, 0.999f, 0.001f, 1e-3f, 1.7f, 6.25e-10f};
+  for (const int64_t width : testing::edge_sizes) {
+    for (const bool unit_norm : {false, true}) {
+      for (const bool averaged : {false, true}) {
+        SteppedRowValues one(device_, width), other = one;
+        const float sum = cpu::step_row_plainly(one.places(averaged), width, factors, unit_norm);
+        const float fast_sum = cpu::step_row(other.places(averaged), width, factors, unit_norm);
+        EXPECT_EQ(sum, fast_sum) << width;
+        EXPECT_TRUE(one == other) << width << (unit_norm ? ", unit norm" : "") << (averaged ? ", averaged" : "");
+      }
+    }
+  }
+  std::vector<float> zeros(3, 0), moments(3, 0), squares(3, 1), gradient(3, 0);
+  const float nothing =
+      cpu::step_row({zeros.data(), moments.data(), squares.data(), gradient.data(), nullptr, 0, 0}, 3, factors, true);
+  EXPECT_EQ(nothing, 0.0f) << "a row of zeros stays as it is";
 }
 
 TEST_P(Adam, FloatAgreesWithDoubleAndWithAnyNumberOfThreads) {
