@@ -21,10 +21,10 @@ class HostDevice : public CachingDevice {
 
  protected:
   void handed_out(void* data, size_t bytes, size_t block) override;
-
- private:
   void* system_allocate(size_t block) override;
   void system_free(void* data) noexcept override;
+
+ private:
   void taken_back(void* data, size_t block) noexcept override;
 
   Stream stream_{nullptr};

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "engine/error.h"
 
@@ -24,17 +25,18 @@ class CalledAgain final : public Recording {
 /// In two copies, as on a GPU, so that a caller who forgets to finish is seen.
 class HostUpload final : public Upload {
  public:
-  HostUpload(Device& device, size_t bytes) : staged_(device.allocate(bytes)) {}
+  HostUpload(Device& device, size_t bytes) : device_(device), staged_(bytes) {}
 
   void start(const void* from, size_t bytes) override {
-    CHECK(bytes <= staged_->bytes(), "upload: {} bytes, there is room for {}", bytes, staged_->bytes());
-    std::memcpy(staged_->data(), from, bytes);
+    CHECK(bytes <= staged_.size(), "upload: {} bytes, there is room for {}", bytes, staged_.size());
+    std::memcpy(staged_.data(), from, bytes);
     started_ = bytes;
   }
-  void finish(void* to) override { staged_->device().copy(to, staged_->data(), started_); }
+  void finish(void* to) override { device_.copy_from_host(to, staged_.data(), started_); }
 
  private:
-  std::shared_ptr<Buffer> staged_;
+  Device& device_;
+  std::vector<std::byte> staged_;
   size_t started_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "engine/device.h"
+#include "engine/simt/memory_guard.h"
 
 namespace sae {
 
@@ -36,8 +37,10 @@ class Stream {
 /// Calls the one of the two that belongs to a device of that kind, simt or cuda. A build without nvcc cannot open a
 /// cuda device, so there the second is never asked for.
 #if defined(SAE_CUDA)
-#define SIMT_CALL(kind, function, ...) \
-  ((kind) == ::sae::DeviceKind::cuda ? cuda::function(__VA_ARGS__) : simt::function(__VA_ARGS__))
+#define SIMT_CALL(kind, function, ...)                             \
+  ((kind) == ::sae::DeviceKind::cuda ? cuda::function(__VA_ARGS__) \
+                                     : (::sae::simt::DeviceAccess(), simt::function(__VA_ARGS__)))
 #else
-#define SIMT_CALL(kind, function, ...) (static_cast<void>(kind), simt::function(__VA_ARGS__))
+#define SIMT_CALL(kind, function, ...) \
+  (static_cast<void>(kind), ::sae::simt::DeviceAccess(), simt::function(__VA_ARGS__))
 #endif

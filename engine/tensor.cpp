@@ -67,9 +67,9 @@ Tensor Tensor::to(Device& other) const {
   if (&other == &device()) return *this;
   const auto size = static_cast<size_t>(bytes());
   Writable copy = empty(other, shape_, dtype_);
-  if (device().kind() != DeviceKind::cuda) {
+  if (device().kind() == DeviceKind::cpu) {
     other.copy_from_host(copy.raw(), raw(), size);
-  } else if (other.kind() != DeviceKind::cuda) {
+  } else if (other.kind() == DeviceKind::cpu) {
     device().copy_to_host(copy.raw(), raw(), size);
   } else {
     std::vector<char> host(size);

@@ -8,6 +8,7 @@
 
 #include "engine/error.h"
 #include "experiments/common/activation_data.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/progress.h"
@@ -62,6 +63,7 @@ void declare(Options& options) {
   declare_data_options(options);
   options.group("With which model");
   declare_model(options);
+  declare_device(options);
 }
 
 struct Split {
@@ -284,7 +286,7 @@ class Comparison {
 int compare(const Options& options) {
   apply_threads(options);
   catch_interrupts();
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   Comparison comparison(options, *device);
   prepare_output(options.get_text("output"), options.get_flag("resume"), options.get_flag("overwrite"));
   options.write_effective(options.get_text("output") + "/options.txt");

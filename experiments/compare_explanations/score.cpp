@@ -121,10 +121,11 @@ Autoencoder channel_autoencoder(const ActivationStore& store, const RowSelection
   options.latents = 2 * width;
   options.k = std::min(k, options.latents);
   constexpr int64_t at_once = 4096;
+  const auto host = Device::open(DeviceKind::cpu);
   std::vector<double> sum(static_cast<size_t>(width)), squares(static_cast<size_t>(width));
   for (int64_t begin = 0; begin < selection.count(); begin += at_once) {
     const int64_t end = std::min(selection.count(), begin + at_once);
-    const Tensor rows = normalise(store.gather(selection.rows(begin, end), device), options.normalisation).rows;
+    const Tensor rows = normalise(store.gather(selection.rows(begin, end), *host), options.normalisation).rows;
     for (int64_t i = 0; i < rows.elements(); ++i) {
       const auto value = static_cast<double>(rows.data<float>()[i]);
       sum[static_cast<size_t>(i % width)] += value;

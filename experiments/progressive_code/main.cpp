@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/subject.h"
 #include "experiments/common/training_options.h"
@@ -40,7 +41,7 @@ int measure_all(const Options& options) {
   const std::vector<std::string> paths = find_autoencoders(options.get_texts("sae"));
   CHECK(!paths.empty(), "name autoencoders, such as the folder of a sweep (see --help)");
   const std::vector<int64_t> targets = targets_of(options);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   CHECK(data.validation.rows() > 0, "{}: the validation split has no rows", data.folder);
   std::vector<LoadedAutoencoder> loaded;  // all before the output folder is made, as any may be refused
@@ -63,7 +64,7 @@ int measure_all(const Options& options) {
     const InputNormalisation how = autoencoder.options().normalisation;
     if (!statistics || statistics->normalisation != how) {
       statistics = data_statistics(data.train, how);
-      sample = data.validation.batches(0, 0, sampled, true, how)->next();
+      sample = data.validation.batches(0, 0, sampled, true, how)->next().to(*device);
     }
     all.push_back(
         measure_progression(autoencoder_name(paths[i]), autoencoder, data.test, *statistics, sample, targets));
@@ -88,5 +89,6 @@ int main(int argc, char** argv) {
       .flag("overwrite", "replace the results in --output")
       .integer("threads", 0, "N", "processor threads; 0: all");
   sae::declare_data_options(options);
+  sae::declare_device(options);
   return sae::run_program(options, argc, argv, [&] { return measure_all(options); });
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/interrupt.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/subject.h"
@@ -25,7 +26,7 @@ int refine_all(const Options& options) {
   apply_threads(options);
   const std::vector<std::string> paths = find_autoencoders(options.get_texts("sae"));
   CHECK(!paths.empty(), "name autoencoders, such as the folder of a sweep (see --help)");
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const ActivationData data(options.get_text("data"), data_options(options), *device);
   const int64_t asked = options.get_integer("rows", 0, INT64_MAX);
   const int64_t rows = asked == 0 ? data.test.rows() : std::min(asked, data.test.rows());
@@ -67,5 +68,6 @@ int main(int argc, char** argv) {
       .flag("overwrite", "replace the results in --output")
       .integer("threads", 0, "N", "processor threads; 0: all");
   sae::declare_data_options(options);
+  sae::declare_device(options);
   return sae::run_program(options, argc, argv, [&] { return refine_all(options); });
 }

@@ -24,8 +24,9 @@ Shrinkage measure_shrinkage(const std::string& name, const Autoencoder& autoenco
     const Value refined = refine(autoencoder, x, encoded);
     before.add(x, encoded, decode(autoencoder, encoded));
     after.add(x, refined, decode(autoencoder, refined));
-    const float *from = stored_values(encoded).data<float>(), *to = stored_values(refined).data<float>();
-    for (int64_t e = 0; e < stored_values(encoded).elements(); ++e) {
+    const std::vector<float> from = stored_values(encoded).to_vector<float>();
+    const std::vector<float> to = stored_values(refined).to_vector<float>();
+    for (size_t e = 0; e < from.size(); ++e) {
       if (!(from[e] > 0)) continue;
       const double old = static_cast<double>(from[e]), now = static_cast<double>(to[e]);
       active += 1;

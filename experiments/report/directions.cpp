@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/parallel.h"
+#include "ops/gather_rows/gather_rows.h"
 #include "ops/matmul/matmul.h"
 
 namespace sae {
@@ -28,13 +29,9 @@ std::vector<Scored> best(const float* values, int64_t size, size_t count, float 
 }
 
 Tensor rows_of_decoder(const Tensor& decoder, std::span<const int64_t> latents) {
-  const int64_t width = decoder.cols();
-  Writable rows = Tensor::empty(decoder.device(), {static_cast<int64_t>(latents.size()), width}, Dtype::f32);
-  for (size_t i = 0; i < latents.size(); ++i) {
-    std::copy_n(decoder.data<float>() + latents[i] * width, width,
-                rows.data<float>() + static_cast<int64_t>(i) * width);
-  }
-  return std::move(rows).freeze();
+  const std::vector<int32_t> index(latents.begin(), latents.end());
+  return std::get<Tensor>(
+      gather_rows(decoder, Tensor::from(decoder.device(), {static_cast<int64_t>(index.size())}, index)).value);
 }
 
 }  // namespace
@@ -53,16 +50,17 @@ std::vector<DirectionReport> direction_reports(const LanguageModel& model, const
   for (size_t begin = 0; begin < latents.size(); begin += at_once) {
     const auto some = latents.subspan(begin, std::min(at_once, latents.size() - begin));
     const Tensor rows = rows_of_decoder(decoder, some);
-    const Tensor scores = in_residual_stream ? model.logits(rows) : Tensor();
-    const Tensor cosines = dense_product(rows, false, decoder, true);
+    std::vector<float> scores;
+    if (in_residual_stream) scores = model.logits(rows).to_vector<float>();
+    const std::vector<float> cosines = dense_product(rows, false, decoder, true).to_vector<float>();
     parallel_for(static_cast<int64_t>(some.size()), 1, [&](int64_t i, int64_t) {
       DirectionReport& report = reports[begin + static_cast<size_t>(i)];
-      report.nearest = best(cosines.data<float>() + i * cosines.cols(), cosines.cols(), neighbours_shown, 1,
-                            some[static_cast<size_t>(i)]);
+      report.nearest =
+          best(cosines.data() + i * decoder.rows(), decoder.rows(), neighbours_shown, 1, some[static_cast<size_t>(i)]);
       if (!in_residual_stream) return;
       std::vector<float> effects(nothing.size());
-      for (size_t j = 0; j < effects.size(); ++j)
-        effects[j] = scores.data<float>()[i * vocabulary + static_cast<int64_t>(j)] - nothing[j];
+      std::transform(nothing.begin(), nothing.end(), scores.begin() + i * vocabulary, effects.begin(),
+                     [](float zero, float score) { return score - zero; });
       report.promoted = best(effects.data(), vocabulary, tokens_shown, 1);
       report.suppressed = best(effects.data(), vocabulary, tokens_shown, -1);
     });

@@ -14,11 +14,13 @@ Firings find_firings(const Autoencoder& autoencoder, const SplitRows& rows) {
         "report: the autoencoder reads activations of width {}, the store holds width {}", autoencoder.options().width,
         rows.width());
   constexpr int64_t batch = 1024;
+  const auto host = Device::open(DeviceKind::cpu);
   Firings firings(static_cast<size_t>(autoencoder.options().latents));
   for (int64_t begin = 0; begin < rows.rows(); begin += batch) {
     const int64_t end = std::min(rows.rows(), begin + batch);
     const auto numbers = rows.selection().rows(begin, end);
-    const Value latents = encode(autoencoder, rows.range(begin, end, autoencoder.options().normalisation));
+    const Tensor x = rows.range(begin, end, autoencoder.options().normalisation);
+    const Value latents = to_device(encode(autoencoder, x), *host);
     const SparseRows pattern = sparse_rows("report", latents);
     const float* values = stored_values(latents).data<float>();
     for (int64_t row = 0; row < end - begin; ++row) {

@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/files/json.h"
 #include "experiments/common/csv_table.h"
+#include "experiments/common/device_option.h"
 #include "experiments/common/model_option.h"
 #include "experiments/common/options.h"
 #include "experiments/common/progress.h"
@@ -49,6 +50,7 @@ void declare(Options& options) {
   declare_data_options(options);
   options.group("With which model");
   declare_model(options);
+  declare_device(options);
 }
 
 std::optional<Explanations> explanations_of(const Options& options, const std::string& name, bool single) {
@@ -197,7 +199,7 @@ int write_report(const Options& options) {
   const std::string split = options.get_text("split"), output = options.get_text("output");
   CHECK(split == "train" || split == "validation" || split == "test",
         "--split: expected train, validation or test, got '{}'", split);
-  const auto device = Device::open(DeviceKind::cpu);
+  const auto device = open_device(options);
   const SplitRows rows(options.get_text("data") + "/" + split, data_options(options), *device);
   LanguageModel model = LanguageModel::load(model_path(options), *device, model_precision(options));
   CHECK(rows.store().description().model == model.title(), "{}: holds activations of '{}', this model is '{}'",

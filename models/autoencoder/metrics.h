@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/autoencoder/autoencoder.h"
+#include "ops/error_sums/error_sums.h"
 
 namespace sae {
 
@@ -24,7 +26,7 @@ struct Metrics {
   std::vector<int64_t> density_histogram() const;
 };
 
-/// Adds up metrics over batches of normalised rows, on the host: batches of another device are copied to it.
+/// Adds up metrics over batches of normalised rows, on the device of the first.
 class MetricsSum {
  public:
   /// data_mean: [width], the mean of the normalised rows of the training split. Predicting it has normalised_mse 1 on
@@ -36,11 +38,10 @@ class MetricsSum {
   Metrics result() const;
 
  private:
-  std::shared_ptr<Device> host_ = Device::open(DeviceKind::cpu);
-  std::vector<double> data_mean_;
-  std::vector<double> error_sum_, x_sum_;  // [width]
+  Tensor data_mean_;
+  std::optional<ErrorSums> sums_;  // from the first batch on
   int64_t rows_ = 0;
-  double error_ = 0, energy_ = 0, relative_error_ = 0, x_squares_ = 0, latent_sum_ = 0;
+  double error_ = 0, energy_ = 0, relative_error_ = 0, squares_ = 0, latents_ = 0;
   std::vector<int64_t> firings_;
 };
 

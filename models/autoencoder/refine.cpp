@@ -60,10 +60,11 @@ struct LeastSquares {
 
 class RowRefiner {
  public:
-  RowRefiner(const Autoencoder& autoencoder, const RefineOptions& options)
-      : decoder_(autoencoder.decoder().value().data<float>()),
-        pre_bias_(autoencoder.pre_bias().value().data<float>()),
-        width_(autoencoder.options().width),
+  /// decoder: [latents, width]; pre_bias: [width]; on the host.
+  RowRefiner(const Tensor& decoder, const Tensor& pre_bias, const RefineOptions& options)
+      : decoder_(decoder.data<float>()),
+        pre_bias_(pre_bias.data<float>()),
+        width_(decoder.cols()),
         options_(options),
         centred_(static_cast<size_t>(width_)) {}
 
@@ -93,8 +94,7 @@ class RowRefiner {
  private:
   const float* row_of(int32_t latent) const { return decoder_ + latent * width_; }
 
-  const float* decoder_;   // [latents, width]
-  const float* pre_bias_;  // [width]
+  const float *decoder_, *pre_bias_;
   int64_t width_;
   const RefineOptions& options_;
   std::vector<float> centred_;  // x - b_pre
@@ -104,22 +104,26 @@ class RowRefiner {
 }  // namespace
 
 Value refine(const Autoencoder& autoencoder, const Tensor& x, const Value& latents, const RefineOptions& options) {
-  const SparseRows pattern = sparse_rows("refine", latents);
-  CHECK(x.rows() == pattern.rows && x.cols() == autoencoder.options().width &&
+  CHECK(x.rows() == rows_of(latents) && x.cols() == autoencoder.options().width &&
             cols_of(latents) == autoencoder.options().latents,
         "refine: rows {} and latents {} do not belong to an autoencoder of width {} with {} latents", x.describe(),
         describe(latents), autoencoder.options().width, autoencoder.options().latents);
   CHECK(
       x.dtype() == Dtype::f32 && dtype_of(latents) == Dtype::f32 && autoencoder.decoder().value().dtype() == Dtype::f32,
       "refine: expected f32, got rows {} and latents {}", x.describe(), describe(latents));
+  const auto host = Device::open(DeviceKind::cpu);
+  const Tensor rows = x.to(*host), decoder = autoencoder.decoder().value().to(*host),
+               pre_bias = autoencoder.pre_bias().value().to(*host);
+  const Value latents_here = to_device(latents, *host);
+  const SparseRows pattern = sparse_rows("refine", latents_here);
   std::vector<float> values = stored_values(latents).to_vector<float>();
   parallel_for(
       pattern.rows, 16,
       [&](int64_t begin, int64_t end) {
-        RowRefiner refiner(autoencoder, options);
+        RowRefiner refiner(decoder, pre_bias, options);
         for (int64_t row = begin; row < end; ++row) {
           const int64_t first = pattern.begin(row);
-          refiner.refine(x.data<float>() + row * x.cols(), pattern.index + first, values.data() + first,
+          refiner.refine(rows.data<float>() + row * rows.cols(), pattern.index + first, values.data() + first,
                          pattern.end(row) - first);
         }
       },

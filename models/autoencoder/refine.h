@@ -14,6 +14,7 @@ struct RefineOptions {
 /// gradient descent with momentum, in double. Of an autoencoder without shrinkage they hardly move.
 ///   x: [rows, width] normalised rows; latents: their sparse latents, f32. Returns the pattern of `latents` with
 ///   refined values; a stored value that is not above 0 is no active latent, and stays.
+/// Runs on the host: rows and latents of another device are copied to it, and the values back.
 /// Cost for m active latents in a row: m^2 width once and m^2 an iteration.
 Value refine(const Autoencoder& autoencoder, const Tensor& x, const Value& latents, const RefineOptions& options = {});
 

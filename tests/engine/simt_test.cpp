@@ -77,7 +77,21 @@ TEST(Simt, SeveralThreadsMayLaunch) {
 TEST(Simt, NewBuffersAreFullOfNaNs) {
   SimtDevice device;
   const auto buffer = device.allocate(40);
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(std::isnan(static_cast<const float*>(buffer->data())[i]));
+  float values[10] = {};
+  device.copy_to_host(values, buffer->data(), sizeof values);
+  for (const float value : values) EXPECT_TRUE(std::isnan(value));
+}
+
+TEST(SimtDeathTest, TheHostMayNotTouchItsMemory) {
+  if (!memory_is_guarded()) GTEST_SKIP() << "set SAE_SIMT_GUARD=1, as ctest does";
+  SimtDevice device;
+  const auto buffer = device.allocate(40);
+  auto* const value = static_cast<volatile float*>(buffer->data());
+  EXPECT_DEATH(*value = 1, "simt: the host touched memory of the device");
+  EXPECT_DEATH(static_cast<void>(float{*value}), "simt: the host touched memory of the device");
+  const DeviceAccess access;
+  *value = 1;
+  EXPECT_EQ(*value, 1.0f);
 }
 
 // --- mistakes that a plain build notices; simt_bugs.cpp shows those that need a sanitizer ---------------------------
