@@ -45,6 +45,7 @@ void declare(Options& options) {
       .integer("k", 32, "N", "active latents per row (topk, multi-topk; of the whole batch: batch-topk, matryoshka)")
       .number("penalty", "WEIGHT",
               "weight of the sparsity penalty: L1 (relu, prolu, gated), L0 (jumprelu), KL divergence (sigmoid)")
+      .number("l1", "WEIGHT", "the same by its usual name, where the penalty is L1")
       .number("aux-weight", 1.0 / 32, "WEIGHT", "weight of the auxiliary loss on dead latents (where k is chosen)")
       .number("target-rate", 0.05, "MEAN", "what sigmoid's penalty wants each latent's mean to be")
       .number("weight-decay", 0, "WEIGHT", "weight of half the sum of squared weights (sigmoid)")
@@ -56,13 +57,25 @@ void declare(Options& options) {
   declare_training_options(options);
 }
 
+/// --penalty, or --l1 where that is its name.
+double penalty_of(const Options& options, Activation activation) {
+  if (!options.given("l1")) return options.get_number("penalty", 0, 1e9);
+  CHECK(!options.given("penalty"), "--l1 and --penalty: give one of them, they mean the same");
+  CHECK(activation == Activation::relu || activation == Activation::prolu || activation == Activation::prolu_ste ||
+            activation == Activation::gated,
+        "--l1: {} has no L1 penalty; use --{}", name_of(activation), facts_of(activation).chooses_k ? "k" : "penalty");
+  return options.get_number("l1", 0, 1e9);
+}
+
 RunPlan make_plan(const Options& options, const RunContext& context) {
   RunPlan plan;
   plan.model = model_options(options, context.data.train.width(), options.get_integer("latents", 1, 1 << 30),
                              parse_activation(options.get_text("activation")), context.statistics.variance);
   plan.model.normalisation = context.statistics.normalisation;
   plan.model.k = options.get_integer("k");
-  if (!facts_of(plan.model.activation).chooses_k) plan.model.penalty = options.get_number("penalty", 0, 1e9);
+  if (!facts_of(plan.model.activation).chooses_k || options.given("l1")) {
+    plan.model.penalty = penalty_of(options, plan.model.activation);
+  }
   plan.model.target_rate = options.get_number("target-rate", 0, 1);
   plan.model.weight_decay = options.get_number("weight-decay", 0, 1e9);
   plan.model.aux_weight = options.get_number("aux-weight", 0, 1e9);
