@@ -57,19 +57,19 @@ void GradientRows<T>::form_term(const Term& term, int64_t row, T* out, std::vect
 template <class T>
 void GradientRows<T>::form(int64_t row, RowScratch<T>& scratch) const {
   T* gradient = scratch.gradient.data();
-  for (size_t i = 0; i < terms_.size(); ++i) {
-    const Term& term = terms_[i];
-    const T* part = term.dense != nullptr ? term.dense + row * width_ : scratch.part.data();
+  bool written = false;
+  for (const Term& term : terms_) {
+    if (term.has_none(row)) continue;  // most rows of the auxiliary loss, whose latents are alive
+    T* const part = written ? scratch.part.data() : gradient;
     if (term.dense == nullptr) {
-      form_term(term, row, i == 0 ? gradient : scratch.part.data(), scratch.weights);
-      if (i == 0) continue;
+      form_term(term, row, part, scratch.weights);
+    } else if (!written) {
+      std::copy_n(term.dense + row * width_, width_, gradient);
     }
-    if (i == 0) {
-      std::copy_n(part, width_, gradient);
-    } else {
-      add_scaled(gradient, T{1}, part, width_);
-    }
+    if (written) add_scaled(gradient, T{1}, term.dense != nullptr ? term.dense + row * width_ : part, width_);
+    written = true;
   }
+  if (!written) std::fill_n(gradient, width_, T{0});
 }
 
 template class GradientRows<float>;

@@ -39,6 +39,11 @@ class GradientRows {
     std::shared_ptr<const ColumnGroups> groups;  // the stored entries by row,
     const T* values = nullptr;                   // their values, null: all 1,
     const T* batch = nullptr;                    // and the dense factor [batch, width]
+
+    bool has_none(int64_t row) const {
+      const auto place = static_cast<size_t>(row);
+      return dense == nullptr && groups->offsets[place] == groups->offsets[place + 1];
+    }
   };
   void form_term(const Term& term, int64_t row, T* out, std::vector<T>& weights) const;
 
