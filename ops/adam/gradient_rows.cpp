@@ -18,6 +18,7 @@ void check_rows(const RowsGradient& rows, const Parameter& parameter) {
   CHECK(rows.values.cols() == parameter.value().cols(), "adam: '{}' is {}, its gradient has rows {}", parameter.name(),
         parameter.value().describe(), rows.values.describe());
 }
+
 template <class T>
 GradientRows<T>::GradientRows(const Parameter& parameter) : width_(parameter.value().cols()) {
   const Tensor& weights = parameter.value();
@@ -44,6 +45,10 @@ GradientRows<T>::GradientRows(const Parameter& parameter) : width_(parameter.val
 
 template <class T>
 void GradientRows<T>::form_term(const Term& term, int64_t row, T* out, std::vector<T>& weights) const {
+  if (term.dense != nullptr) {
+    std::copy_n(term.dense + row * width_, width_, out);
+    return;
+  }
   const auto begin = static_cast<size_t>(term.groups->offsets[static_cast<size_t>(row)]);
   const auto end = static_cast<size_t>(term.groups->offsets[static_cast<size_t>(row) + 1]);
   weights.assign(end - begin, T{1});
@@ -61,12 +66,8 @@ void GradientRows<T>::form(int64_t row, RowScratch<T>& scratch) const {
   for (const Term& term : terms_) {
     if (term.has_none(row)) continue;  // most rows of the auxiliary loss, whose latents are alive
     T* const part = written ? scratch.part.data() : gradient;
-    if (term.dense == nullptr) {
-      form_term(term, row, part, scratch.weights);
-    } else if (!written) {
-      std::copy_n(term.dense + row * width_, width_, gradient);
-    }
-    if (written) add_scaled(gradient, T{1}, term.dense != nullptr ? term.dense + row * width_ : part, width_);
+    form_term(term, row, part, scratch.weights);
+    if (written) add_scaled(gradient, T{1}, part, width_);
     written = true;
   }
   if (!written) std::fill_n(gradient, width_, T{0});
