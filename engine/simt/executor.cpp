@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <numeric>
+#include <utility>
 
 #include "engine/error.h"
 #include "engine/simt/executor_state.h"
@@ -125,9 +126,9 @@ void Executor::State::leave() {
   switch_context(lane.fiber->context, main);
 }
 
-void Executor::State::fail_at(const Site& site, const std::string& what) {
-  error = fmt::format("simt: {}:{}: {} {}", base_name(site.file), site.line, what, place());
-  leave();
+void Executor::State::fail_at(const Site& site, std::string what) {
+  error = fmt::format("simt: {}:{}: {} {}", base_name(site.file), site.line, std::exchange(what, {}), place());
+  leave();                  // for good: nothing that is still on this stack is destroyed
   __builtin_unreachable();  // run_block starts every fiber anew after an error
 }
 

@@ -137,7 +137,7 @@ struct Executor::State {
   Lane* next_unstarted();
   void finish_current();
   void release_barrier();
-  [[noreturn]] void fail_at(const Site& site, const std::string& what);
+  [[noreturn]] void fail_at(const Site& site, std::string what);
   char* add_shared(const void* key, size_t bytes, const Site& site);
 };
 
