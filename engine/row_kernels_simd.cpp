@@ -91,7 +91,7 @@ void add_scaled(float* __restrict sum, float scale, const float* __restrict a, i
 
 void weighted_rows(const float* weights, const int32_t* rows, int64_t count, const float* matrix, int64_t width,
                    float* out, int64_t ahead) {
-  __builtin_memset(out, 0, static_cast<uint64_t>(width) * sizeof(float));
+  for (int64_t i = 0; i < width; ++i) out[i] = 0;
   for (int64_t j = 0; j < count;) {
     const RowGroup group = take_group(weights, rows, count, matrix, width, j);
     const float* next[group_size];

@@ -116,7 +116,7 @@ ScreenSizes sizes_of(const EncodeTask<float>& task) {
 int64_t chunk_rows(int64_t rows) {
   constexpr int64_t most = 256;
   const int64_t workers = std::max<int64_t>(1, threads());
-  const int64_t chunks = workers * ((rows + workers * most - 1) / (workers * most));
+  const int64_t chunks = workers * std::max<int64_t>(1, (rows + workers * most - 1) / (workers * most));
   const int64_t share = (rows + chunks - 1) / chunks;
   return (share + group_rows - 1) / group_rows * group_rows;
 }
