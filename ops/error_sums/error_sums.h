@@ -17,6 +17,8 @@ class ErrorSums {
  public:
   /// mean: [width], any dtype; what energies are measured about.
   explicit ErrorSums(const Tensor& mean);
+  ErrorSums(ErrorSums&&) = default;  // a copy would add to the same sums
+  ErrorSums& operator=(ErrorSums&&) = default;
 
   /// x, y: [rows, width], rows and their reconstructions, f32 or f64; latents: [rows, any], any layout, of that dtype.
   /// All on the device of the mean. Adds to the column sums, row after row, so that they do not depend on how rows were

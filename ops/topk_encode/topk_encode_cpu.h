@@ -37,7 +37,8 @@ struct ScreenSizes {
 
 // clang-format off
 /// Raises the threshold to just below the k-th best lower bound, or to it, so that no more than k + slack reach it (if
-/// a few halvings find such a one), and drops whose upper bounds do not. A row that still has more than `limit` candidates is given up: marked as overflowed, its candidates dropped.
+/// a few halvings find such a one), and drops the candidates whose upper bounds do not. A row that still has more than
+/// `limit` candidates is given up: marked as overflowed, its candidates dropped.
 SIMD_DECLARE(void tighten(ScreenedRow* row, const ScreenSizes* sizes, int64_t slack))
 /// Passes the scores, without bias, of one row against `panels` panels by its candidates. bias: [all panels * 64],
 /// -infinity beyond the last latent; bounds: [all panels].
